@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One io_uring loop per thread: file descriptors, timers and messages from other threads. A VP
+ * thread owns one and "runs the guest" between two visits; the control thread blocks in
+ * loop_run(). Objects belong to one loop; other threads reach them by loop_post().
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "list.h"
+#include "macros.h"
+
+struct loop;
+
+/* A message to a loop's thread. Owned by the sender until fn runs; one post at a time. */
+struct loop_work {
+	void (*fn)(void *ctx);
+	void *ctx;
+	struct loop_work *next; /* private to the loop */
+	uint32_t queued; /* private to the loop */
+};
+
+/* A one-shot deadline on CLOCK_MONOTONIC; re-arming replaces it. */
+struct loop_timer {
+	void (*fn)(void *ctx);
+	void *ctx;
+	struct loop *loop;
+	uint64_t deadline_ns;
+	uint32_t heap_idx; /* private: position + 1, 0 = not armed */
+};
+
+/* Readiness of a file descriptor, level-triggered: fn runs again while it stays ready. */
+struct loop_fd {
+	void (*fn)(void *ctx, uint32_t events); /* poll(2) events */
+	void *ctx;
+	struct loop *loop;
+	int fd;
+	uint32_t events; /* wanted, poll(2) bits */
+	uint32_t state; /* private */
+};
+
+/**
+ * loop_create - make a loop
+ * @entries: submission queue size, power of two, 8..4096
+ * Returns: 0, -errno of io_uring_setup, -ENOMEM
+ */
+must_check int loop_create(unsigned entries, struct loop **ret_loop);
+void loop_destroy(struct loop *loop);
+
+/* The fd that becomes readable when work is pending: the VP's poll file. Owned by the loop. */
+int loop_ring_fd(const struct loop *loop);
+
+/* Run until loop_stop(); blocks when idle. Returns 0 or -errno of the ring. Owner thread. */
+must_check int loop_run(struct loop *loop);
+
+/* Ask loop_run() to return after the current callbacks. Any thread. */
+void loop_stop(struct loop *loop);
+
+/**
+ * loop_pending / loop_poll - is anything to do, and do all of it without blocking
+ * loop_pending makes no system call and takes no lock; loop_poll makes one only to submit.
+ * Context: owner thread.
+ */
+bool loop_pending(struct loop *loop);
+void loop_poll(struct loop *loop);
+
+/* Block until there is something to do, then do it. Owner thread. Returns 0, -EINTR, -errno. */
+must_check int loop_wait(struct loop *loop);
+
+/**
+ * loop_post - run work->fn on the loop's thread, in order of posting per sender
+ * Lock-free; wakes the loop (one eventfd write) only when its queue was empty. Posting work that
+ * is already queued does nothing. Context: any thread.
+ */
+void loop_post(struct loop *loop, struct loop_work *work);
+
+/* CLOCK_MONOTONIC in ns; no system call (vDSO or TSC). */
+uint64_t loop_now_ns(void);
+
+/* Arm (or move) / disarm. Any thread may call: a foreign thread's call takes the timer lock and
+ * wakes the loop when the earliest deadline moved forward. fn runs on the loop's thread. */
+void loop_timer_init(struct loop_timer *t, struct loop *loop, void (*fn)(void *ctx), void *ctx);
+void loop_timer_arm(struct loop_timer *t, uint64_t deadline_ns);
+void loop_timer_cancel(struct loop_timer *t);
+
+/* Watch an fd. Owner thread. Returns 0, -errno. After loop_fd_remove() fn never runs again. */
+must_check int loop_fd_add(struct loop_fd *lfd, struct loop *loop, int fd, uint32_t events,
+			   void (*fn)(void *ctx, uint32_t events), void *ctx);
+void loop_fd_remove(struct loop_fd *lfd);

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One virtual machine from image load to its end: what hvhost runs, either directly on /dev/kvm or
+ * inside the outer VM. The caller owns terminals and processes; the session owns the VM.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "macros.h"
+
+#define SESSION_MAX_VPS 1024
+#define SESSION_COMS 2
+
+struct session_cfg {
+	const char *image_path; /* IGVM file, or a block device that holds one */
+	uint32_t vps; /* 1..SESSION_MAX_VPS */
+	uint64_t memory_bytes; /* VTL0 RAM; VTL2's comes on top */
+	const char *vtl2_cmdline; /* host text for /chosen/bootargs, may be empty */
+	/* Byte streams (sockets or pipes, any fd that polls): what VTL0's COM1/COM2 say is written,
+	 * what can be read is their input. -1 = not connected. */
+	int com_in[SESSION_COMS];
+	int com_out[SESSION_COMS];
+	int vtl2_console_in; /* VTL2's COM3 */
+	int vtl2_console_out;
+	const char *vsock_path; /* Unix socket to create: hybrid vsock of VTL2; NULL = none */
+	int stop_fd; /* becomes readable: end the session */
+	bool faithful; /* MMIO intercepts carry the guest's real instruction bytes */
+};
+
+enum session_end {
+	SESSION_POWER_OFF, /* VTL0 asked for it through the paravisor */
+	SESSION_RESET, /* VTL0 asked for a restart: the caller runs the session again */
+	SESSION_HIBERNATE,
+	SESSION_STOPPED, /* stop_fd */
+	SESSION_VTL2_CRASH, /* VTL2 died: crash MSRs, triple fault, or its kernel gave up */
+	SESSION_START_FAILED, /* the paravisor reported that it could not start VTL0 */
+};
+
+struct session_report {
+	enum session_end end;
+	char text[256]; /* why, for the last line of a run */
+	bool vtl0_started; /* the paravisor reported success */
+	/* ns since the session began; 0 = not reached */
+	uint64_t shim_entry_ns, kernel_entry_ns, vmbus_ns, get_ns, vtl0_start_ns;
+	uint64_t vtl0_exits[16], vtl2_exits[16]; /* by enum session_exit */
+};
+
+enum session_exit {
+	SESSION_EXIT_PIO,
+	SESSION_EXIT_MMIO,
+	SESSION_EXIT_MSR,
+	SESSION_EXIT_HYPERCALL,
+	SESSION_EXIT_VTL_RETURN,
+	SESSION_EXIT_HLT,
+	SESSION_EXIT_EOI,
+	SESSION_EXIT_IRQ_WINDOW,
+	SESSION_EXIT_KICK,
+	SESSION_EXIT_SHUTDOWN,
+	SESSION_EXIT_OTHER,
+};
+
+/**
+ * session_run - load the image, run the VM, clean everything up
+ * Returns: 0 with *ret_report filled, or -errno when it could not even start (ret_report->text says
+ * why, with the remedy). Context: main thread; makes one thread per VP and one for devices.
+ */
+must_check int session_run(const struct session_cfg *cfg, struct session_report *ret_report);

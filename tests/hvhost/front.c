@@ -1,0 +1,535 @@
+/* SPDX-License-Identifier: MIT */
+#include "front.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "agent.h"
+#include "exec.h"
+#include "link.h"
+#include "outer.h"
+#include "probe.h"
+#include "session.h"
+#include "summary.h"
+#include "terminal.h"
+
+#define STATUS_TIMEOUT 124
+#define STATUS_FAILED 125
+#define STATUS_EMULATOR 126
+#define EMULATOR_RETRIES 3
+/* Output of a script held back so that a run the emulator killed can be repeated unnoticed. */
+#define HOLD_BYTES 65536
+
+struct front {
+	const struct opts *o;
+	bool tcg;
+	struct link *link;
+	pid_t child;
+	int log_fd, sig_fd, listen_fd;
+	struct exec exec;
+	uint64_t deadline_ns;
+	bool ended, quit, timed_out, stdin_done, escape, power_off_sent, output_lost;
+	int agent_status, signal_no;
+	unsigned resets;
+	struct summary sum;
+	uint8_t *held;
+	size_t held_len;
+	bool streaming; /* output goes straight to stdout: no repeat any more */
+};
+
+static uint64_t now_ns(void)
+{
+	struct timespec ts;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+static void say(const char *fmt, ...) printf_like(1, 2);
+static void say(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	fputs("hvhost: ", stderr);
+	vfprintf(stderr, fmt, ap);
+	fputc('\n', stderr);
+	va_end(ap);
+}
+
+static void write_all(int fd, const void *buf, size_t len)
+{
+	const uint8_t *p = buf;
+
+	while (len) {
+		ssize_t n = write(fd, p, len);
+
+		if (n < 0 && errno == EAGAIN) {
+			struct pollfd pfd = { .fd = fd, .events = POLLOUT };
+
+			(void)poll(&pfd, 1, -1);
+			continue;
+		}
+		if (n < 0 && errno != EINTR)
+			return;
+		if (n > 0) {
+			p += n;
+			len -= (size_t)n;
+		}
+	}
+}
+
+/* --- exec ------------------------------------------------------------------------------------- */
+
+static void release_output(struct front *f)
+{
+	if (f->held_len)
+		write_all(STDOUT_FILENO, f->held, f->held_len);
+	f->held_len = 0;
+	f->streaming = true;
+}
+
+static void exec_output(void *ctx, const void *buf, size_t len)
+{
+	struct front *f = ctx;
+
+	if (!f->streaming && f->held_len + len > HOLD_BYTES)
+		release_output(f);
+	if (f->streaming) {
+		write_all(STDOUT_FILENO, buf, len);
+		return;
+	}
+	memcpy(f->held + f->held_len, buf, len);
+	f->held_len += len;
+}
+
+static void exec_send(void *ctx, const void *buf, size_t len)
+{
+	struct front *f = ctx;
+
+	(void)!link_send(f->link, LINK_COM2, buf, len);
+}
+
+static const struct exec_ops exec_ops = { .send = exec_send, .output = exec_output };
+
+static void power_off_guest(struct front *f)
+{
+	static const char cmd[] = "sync; poweroff -f\n";
+	char head[64];
+	int n = snprintf(head, sizeof(head), "RUN %zu off\n", sizeof(cmd) - 1);
+
+	exec_send(f, head, (size_t)n);
+	exec_send(f, cmd, sizeof(cmd) - 1);
+	f->power_off_sent = true;
+}
+
+/* --- events of the link ------------------------------------------------------------------------ */
+
+static void on_data(void *ctx, unsigned stream, const uint8_t *buf, size_t len)
+{
+	struct front *f = ctx;
+
+	switch (stream) {
+	case LINK_COM1:
+		if (!f->o->exec)
+			write_all(STDOUT_FILENO, buf, len);
+		break;
+	case LINK_COM2:
+		if (!f->o->exec)
+			break;
+		exec_data(&f->exec, buf, len);
+		if (f->exec.state == EXEC_DONE && !f->power_off_sent)
+			power_off_guest(f);
+		break;
+	case LINK_VTL2_CONSOLE:
+		if (f->o->vtl2_console)
+			write_all(STDERR_FILENO, buf, len);
+		break;
+	case LINK_LOG:
+		if (f->log_fd >= 0)
+			write_all(f->log_fd, buf, len);
+		summary_log(&f->sum, buf, len);
+		break;
+	default:
+		break;
+	}
+}
+
+static void on_control(void *ctx, enum link_type type, unsigned stream, const char *text)
+{
+	struct front *f = ctx;
+
+	(void)stream;
+	if (type == LINK_REPORT) {
+		summary_report(&f->sum, text);
+		if (f->sum.end == SESSION_RESET) {
+			f->resets++;
+			exec_guest_reset(&f->exec);
+		}
+	} else if (type == LINK_END) {
+		f->agent_status = (int)strtol(text, NULL, 10);
+		f->ended = true;
+	}
+}
+
+static const struct link_ops front_link_ops = { .control = on_control, .data = on_data };
+
+/* --- start ------------------------------------------------------------------------------------- */
+
+static int start_here(struct front *f, int *ret_fd)
+{
+	pid_t parent = getpid();
+	int sv[2];
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv) < 0)
+		return -errno;
+	f->child = fork();
+	if (f->child == 0) {
+		sigset_t none;
+
+		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (getppid() != parent)
+			_exit(STATUS_FAILED);
+		(void)setsid();
+		(void)sigemptyset(&none);
+		(void)sigprocmask(SIG_SETMASK, &none, NULL);
+		(void)close(sv[0]);
+		_exit(agent_run(sv[1]));
+	}
+	(void)close(sv[1]);
+	*ret_fd = sv[0];
+	return f->child < 0 ? -errno : 0;
+}
+
+static int start_agent(struct front *f, int *ret_fd)
+{
+	struct outer_cfg cfg = { .dir = f->o->outer_dir, .image = f->o->image,
+				 .guest_bytes = f->o->memory_bytes, .log_fd = f->log_fd };
+
+	return f->tcg ? outer_start(&cfg, &f->child, ret_fd) : start_here(f, ret_fd);
+}
+
+static int send_config(struct front *f)
+{
+	const struct opts *o = f->o;
+	/* In the outer VM the image is its disk and the socket is a private one we connect to. */
+	const char *vsock = !o->vtl2_vsock ? "" : f->tcg ? "/run/vtl2.vsock" : o->vtl2_vsock;
+	char buf[8192];
+	int n = snprintf(buf, sizeof(buf),
+			 "image=%s\nvps=%u\nmemory=%llu\ncmdline=%s\nfaithful=%d\nno_reboot=%d\n"
+			 "com2=%d\nvsock=%s\n",
+			 f->tcg ? "/dev/vda" : o->image, o->vps, (unsigned long long)o->memory_bytes,
+			 o->vtl2_cmdline, o->faithful, o->no_reboot, !o->no_com2, vsock);
+
+	if (n < 0 || (size_t)n >= sizeof(buf))
+		return -E2BIG;
+	return link_control(f->link, LINK_CONFIG, 0, buf);
+}
+
+/* A socket file nobody listens on is a leftover of a killed run; one with a listener is in use. */
+static int listen_vsock(const char *path)
+{
+	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	if (strlen(path) >= sizeof(sun.sun_path)) {
+		say("the socket path %s is too long (at most %zu bytes)", path, sizeof(sun.sun_path) - 1);
+		return -ENAMETOOLONG;
+	}
+	snprintf(sun.sun_path, sizeof(sun.sun_path), "%s", path);
+	if (fd >= 0 && connect(fd, (struct sockaddr *)&sun, sizeof(sun)) == 0) {
+		say("%s is in use by another run; choose another path or end that run", path);
+		(void)close(fd);
+		return -EADDRINUSE;
+	}
+	if (errno == ECONNREFUSED)
+		(void)unlink(path);
+	if (fd < 0 || bind(fd, (struct sockaddr *)&sun, sizeof(sun)) < 0 || listen(fd, 16) < 0) {
+		int err = errno;
+
+		say("cannot listen on %s: %s", path, strerror(err));
+		if (fd >= 0)
+			(void)close(fd);
+		return -err;
+	}
+	return fd;
+}
+
+static void accept_vsock(struct front *f)
+{
+	int fd = accept4(f->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	int stream = fd < 0 ? -1 : link_free_stream(f->link);
+
+	if (stream < 0) {
+		if (fd >= 0)
+			(void)close(fd);
+		return;
+	}
+	link_attach(f->link, (unsigned)stream, fd, fd, false);
+	(void)!link_control(f->link, LINK_OPEN, (unsigned)stream, "");
+}
+
+/* --- main loop --------------------------------------------------------------------------------- */
+
+static void stop(struct front *f)
+{
+	if (!f->quit)
+		(void)!link_control(f->link, LINK_STOP, 0, "");
+	f->quit = true;
+}
+
+static void read_stdin(struct front *f)
+{
+	uint8_t buf[1024];
+	ssize_t n = read(STDIN_FILENO, buf, sizeof(buf));
+	bool quit = false;
+
+	if (n <= 0) {
+		f->stdin_done = n == 0 || errno != EAGAIN;
+		return;
+	}
+	n = (ssize_t)terminal_filter(buf, (size_t)n, &f->escape, &quit);
+	if (n)
+		(void)!link_send(f->link, LINK_COM1, buf, (size_t)n);
+	if (quit)
+		stop(f);
+}
+
+static void read_signal(struct front *f)
+{
+	struct signalfd_siginfo si;
+
+	if (read(f->sig_fd, &si, sizeof(si)) != (ssize_t)sizeof(si))
+		return;
+	if (f->quit) /* asked twice: do not wait for anybody */
+		(void)kill(f->child, SIGKILL);
+	f->signal_no = (int)si.ssi_signo;
+	stop(f);
+}
+
+static int poll_timeout(struct front *f)
+{
+	uint64_t now = now_ns();
+
+	if (!f->deadline_ns)
+		return -1;
+	if (now >= f->deadline_ns) {
+		if (f->timed_out) { /* it did not stop in time, either */
+			(void)kill(f->child, SIGKILL);
+			return 1000;
+		}
+		f->timed_out = true;
+		f->deadline_ns = now + 3000000000u;
+		stop(f);
+		return 1000;
+	}
+	return (int)MIN((f->deadline_ns - now) / 1000000 + 1, 1000000);
+}
+
+static int serve(struct front *f)
+{
+	bool typing = !f->o->exec && !f->o->until_power_off;
+	struct pollfd fds[LINK_POLLFDS + 3];
+	int r = 0;
+
+	while (r == 0 && !f->ended) {
+		int timeout = poll_timeout(f), n = link_poll_fill(f->link, fds), extra = n;
+
+		fds[extra++] = (struct pollfd){ .fd = f->sig_fd, .events = POLLIN };
+		fds[extra++] = (struct pollfd){ .fd = f->listen_fd, .events = POLLIN };
+		fds[extra++] = (struct pollfd){ .fd = typing && !f->stdin_done ? STDIN_FILENO : -1,
+						.events = POLLIN };
+		if (poll(fds, (nfds_t)extra, timeout) < 0) {
+			if (errno == EINTR)
+				continue;
+			return -errno;
+		}
+		if (fds[n].revents & POLLIN)
+			read_signal(f);
+		if (fds[n + 1].revents & POLLIN)
+			accept_vsock(f);
+		if (fds[n + 2].revents)
+			read_stdin(f);
+		r = link_poll_done(f->link, fds, n);
+	}
+	return r;
+}
+
+static int attempt(struct front *f, int *ret_wait)
+{
+	int fd, r = start_agent(f, &fd);
+
+	if (r < 0)
+		return r;
+	r = link_create(fd, &front_link_ops, f, &f->link);
+	if (r < 0) {
+		(void)close(fd);
+		return r;
+	}
+	for (unsigned i = 0; i < LINK_FIRST_VSOCK; i++)
+		link_attach(f->link, i, -1, -1, true);
+	exec_init(&f->exec, f->o->exec ? f->o->exec : "", &exec_ops, f);
+	r = send_config(f);
+	if (r == 0)
+		(void)!serve(f);
+	link_destroy(f->link); /* the agent sees this and ends */
+	f->link = NULL;
+	while (waitpid(f->child, ret_wait, 0) < 0 && errno == EINTR)
+		;
+	return 0;
+}
+
+static int final_status(struct front *f)
+{
+	if (f->timed_out) {
+		say("timeout after %u s (%s)", f->o->timeout_s,
+		    f->sum.vtl0_started ? "VTL0 was running" : "VTL0 had not started");
+		return STATUS_TIMEOUT;
+	}
+	if (f->signal_no)
+		return 128 + f->signal_no;
+	if (f->quit)
+		return 0;
+	if (!f->ended) {
+		say("the %s ended unexpectedly%s", f->tcg ? "outer VM" : "session",
+		    f->o->log_path ? "; see the log" : "; repeat with --log FILE to learn more");
+		return STATUS_FAILED;
+	}
+	if (f->agent_status) {
+		say("%s", f->sum.text[0] ? f->sum.text : "the session failed");
+		return f->agent_status;
+	}
+	if (!f->o->exec)
+		return 0;
+	if (f->exec.state == EXEC_DONE)
+		return f->exec.status;
+	if (f->sum.end == SESSION_POWER_OFF && f->exec.state == EXEC_RUNNING)
+		return 0; /* the script itself powered the guest off */
+	say("the guest ended before the script did: %s", f->sum.text);
+	return STATUS_FAILED;
+}
+
+/* Run until it worked or failed for a reason of its own; an emulator fault is neither. */
+static int run_attempts(struct front *f)
+{
+	unsigned faults = 0;
+	int wait_status = 0;
+
+	for (;;) {
+		if (attempt(f, &wait_status) < 0)
+			return STATUS_FAILED;
+		if (!f->tcg || f->quit || !outer_is_emulator_fault(wait_status, f->ended))
+			break;
+		faults++;
+		if (f->streaming || faults > EMULATOR_RETRIES) {
+			say("the emulator failed (outer VM triple fault)%s",
+			    f->streaming ? " after output had been printed; run it again" :
+					   " again and again; giving up");
+			return STATUS_EMULATOR;
+		}
+		say("the emulator failed (outer VM triple fault); starting over (%u)", faults);
+		f->held_len = 0;
+		summary_init(&f->sum);
+		f->power_off_sent = false;
+	}
+	f->sum.emulator_faults = faults;
+	release_output(f);
+	return final_status(f);
+}
+
+static void drain_exec(struct front *f)
+{
+	if (f->exec.state == EXEC_RUNNING && f->exec.len) /* ended without its marker */
+		exec_output(f, f->exec.buf, f->exec.len);
+}
+
+static int open_things(struct front *f)
+{
+	sigset_t set;
+
+	(void)signal(SIGPIPE, SIG_IGN);
+	(void)sigemptyset(&set);
+	(void)sigaddset(&set, SIGINT);
+	(void)sigaddset(&set, SIGTERM);
+	(void)sigaddset(&set, SIGHUP);
+	(void)sigprocmask(SIG_BLOCK, &set, NULL);
+	f->sig_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (f->o->log_path) {
+		f->log_fd = open(f->o->log_path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0644);
+		if (f->log_fd < 0) {
+			say("cannot write the log %s: %s", f->o->log_path, strerror(errno));
+			return -errno;
+		}
+	}
+	if (f->o->vtl2_vsock && f->tcg) {
+		f->listen_fd = listen_vsock(f->o->vtl2_vsock);
+		if (f->listen_fd < 0)
+			return f->listen_fd;
+	}
+	f->held = malloc(HOLD_BYTES);
+	return f->held && f->sig_fd >= 0 ? 0 : -ENOMEM;
+}
+
+static int choose_host(struct front *f)
+{
+	const char *why = NULL;
+
+	if (f->o->host == HOST_TCG) {
+		f->tcg = true;
+		return 0;
+	}
+	if (probe_kvm(&why) == 0)
+		return 0;
+	if (f->o->host == HOST_KVM) {
+		say("%s; use --host tcg", why);
+		return -ENODEV;
+	}
+	f->tcg = true;
+	return 0;
+}
+
+int front_run(const struct opts *opts)
+{
+	struct front f = { .o = opts, .log_fd = -1, .sig_fd = -1, .listen_fd = -1 };
+	int status = STATUS_FAILED;
+
+	summary_init(&f.sum);
+	if (access(opts->image, R_OK) < 0) {
+		say("cannot read the image %s: %s", opts->image, strerror(errno));
+		return STATUS_FAILED;
+	}
+	if (choose_host(&f) < 0 || open_things(&f) < 0)
+		goto out;
+	f.streaming = !f.tcg;
+	if (opts->timeout_s)
+		f.deadline_ns = now_ns() + (uint64_t)opts->timeout_s * 1000000000u;
+	if (!opts->exec && !opts->until_power_off)
+		terminal_raw();
+	status = run_attempts(&f);
+	drain_exec(&f);
+	terminal_restore();
+	if (opts->summary)
+		summary_print(&f.sum, f.resets);
+out:
+	if (f.listen_fd >= 0) {
+		(void)close(f.listen_fd);
+		(void)unlink(opts->vtl2_vsock);
+	}
+	if (f.log_fd >= 0)
+		(void)close(f.log_fd);
+	free(f.held);
+	return status;
+}

@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: MIT */
+#include "opts.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ckd.h"
+#include "session.h"
+
+static const char help_text[] =
+	"usage: hvhost run --image FILE [options]\n"
+	"       hvhost probe\n"
+	"\n"
+	"Run an IGVM image with a paravisor in VTL2 and its guest in VTL0, on this machine's KVM or,\n"
+	"where that cannot run guests, inside an outer VM under QEMU emulation. The terminal is VTL0's\n"
+	"COM1 (Ctrl-A x ends the run, Ctrl-A Ctrl-A sends Ctrl-A).\n"
+	"\n"
+	"  --image FILE         IGVM image to boot\n"
+	"  --vps N              virtual processors (default 2)\n"
+	"  --memory SIZE        VTL0 memory, e.g. 512M or 2G (default 512M); VTL2's comes on top\n"
+	"  --vtl2-cmdline TEXT  host text for VTL2's kernel command line\n"
+	"  --exec SCRIPT        run SCRIPT as root in the guest through its exec agent on COM2, print\n"
+	"                       its output, power off, exit with its status\n"
+	"  --until-power-off    do not read the terminal; end when the guest powers off\n"
+	"  --no-reboot          end when the guest asks for a restart\n"
+	"  --no-exec-agent      leave COM2 unconnected\n"
+	"  --vtl2-console       show VTL2's console on stderr\n"
+	"  --vtl2-vsock PATH    Unix socket at which VTL2's vsock listeners are reached (hybrid vsock:\n"
+	"                       connect, send \"CONNECT <port>\\n\")\n"
+	"  --log FILE           write the log there (default: none)\n"
+	"  --timeout S          give up after S seconds (exit status 124)\n"
+	"  --host kvm|tcg|auto  where to run (default auto: KVM when it really runs 64-bit guests)\n"
+	"  --outer DIR          outer VM: vmlinuz and initramfs.cpio (needed for tcg)\n"
+	"  --faithful           MMIO intercepts carry the guest's real instruction bytes\n"
+	"  --summary            print boot phases and exit counts at the end (stderr)\n"
+	"\n"
+	"Exit status: the script's (--exec); 0 after a power-off; 124 timeout; 125 hvhost or the\n"
+	"paravisor failed; 126 the emulator failed; 2 wrong usage.\n";
+
+static int parse_u32(const char *text, uint32_t min, uint32_t max, uint32_t *ret_val)
+{
+	char *end;
+	unsigned long v;
+
+	errno = 0;
+	v = strtoul(text, &end, 10);
+	if (errno || end == text || *end || *text == '-' || v < min || v > max)
+		return -EINVAL;
+	*ret_val = (uint32_t)v;
+	return 0;
+}
+
+int opts_parse_size(const char *text, uint64_t *ret_bytes)
+{
+	char *end;
+	uint64_t v, shift = 0;
+
+	errno = 0;
+	v = strtoull(text, &end, 10);
+	if (errno || end == text || *text == '-')
+		return -EINVAL;
+	if (*end) {
+		const char *unit = strchr("KMGT", *end & ~0x20);
+
+		if (!unit || end[1])
+			return -EINVAL;
+		shift = 10 * (uint64_t)(unit - "KMGT" + 1);
+	}
+	if (shift && v > (UINT64_MAX >> shift))
+		return -EINVAL;
+	*ret_bytes = v << shift;
+	return 0;
+}
+
+static int parse_host(const char *text, enum host_mode *ret_mode)
+{
+	static const char *const names[] = { "auto", "kvm", "tcg" };
+
+	for (unsigned i = 0; i < ARRAY_SIZE(names); i++) {
+		if (strcmp(text, names[i]) == 0) {
+			*ret_mode = (enum host_mode)i;
+			return 0;
+		}
+	}
+	return -EINVAL;
+}
+
+enum {
+	O_IMAGE = 1, O_VPS, O_MEMORY, O_CMDLINE, O_EXEC, O_UNTIL_OFF, O_NO_REBOOT, O_NO_COM2, O_CONSOLE,
+	O_VSOCK, O_LOG, O_TIMEOUT, O_HOST, O_OUTER, O_FAITHFUL, O_SUMMARY, O_HELP,
+};
+
+static const struct option long_opts[] = {
+	{ "image", required_argument, NULL, O_IMAGE },
+	{ "vps", required_argument, NULL, O_VPS },
+	{ "memory", required_argument, NULL, O_MEMORY },
+	{ "vtl2-cmdline", required_argument, NULL, O_CMDLINE },
+	{ "exec", required_argument, NULL, O_EXEC },
+	{ "until-power-off", no_argument, NULL, O_UNTIL_OFF },
+	{ "no-reboot", no_argument, NULL, O_NO_REBOOT },
+	{ "no-exec-agent", no_argument, NULL, O_NO_COM2 },
+	{ "vtl2-console", no_argument, NULL, O_CONSOLE },
+	{ "vtl2-vsock", required_argument, NULL, O_VSOCK },
+	{ "log", required_argument, NULL, O_LOG },
+	{ "timeout", required_argument, NULL, O_TIMEOUT },
+	{ "host", required_argument, NULL, O_HOST },
+	{ "outer", required_argument, NULL, O_OUTER },
+	{ "faithful", no_argument, NULL, O_FAITHFUL },
+	{ "summary", no_argument, NULL, O_SUMMARY },
+	{ "help", no_argument, NULL, O_HELP },
+	{ NULL, 0, NULL, 0 },
+};
+
+/* VTL0 gets whole 2 MiB pages; below 64 MiB no Linux boots, above 1 TiB no test machine has it. */
+static int parse_memory(const char *text, uint64_t *ret_bytes)
+{
+	uint64_t v;
+
+	if (opts_parse_size(text, &v) < 0 || v < (64ull << 20) || v > (1ull << 40) ||
+	    !is_aligned(v, 2ull << 20))
+		return -EINVAL;
+	*ret_bytes = v;
+	return 0;
+}
+
+static int apply(struct opts *o, int opt, const char *arg)
+{
+	switch (opt) {
+	case O_IMAGE: o->image = arg; return 0;
+	case O_VPS: return parse_u32(arg, 1, SESSION_MAX_VPS, &o->vps);
+	case O_MEMORY: return parse_memory(arg, &o->memory_bytes);
+	case O_CMDLINE: o->vtl2_cmdline = arg; return strchr(arg, '\n') ? -EINVAL : 0;
+	case O_EXEC: o->exec = arg; return 0;
+	case O_UNTIL_OFF: o->until_power_off = true; return 0;
+	case O_NO_REBOOT: o->no_reboot = true; return 0;
+	case O_NO_COM2: o->no_com2 = true; return 0;
+	case O_CONSOLE: o->vtl2_console = true; return 0;
+	case O_VSOCK: o->vtl2_vsock = arg; return 0;
+	case O_LOG: o->log_path = arg; return 0;
+	case O_TIMEOUT: return parse_u32(arg, 1, 1000000, &o->timeout_s);
+	case O_HOST: return parse_host(arg, &o->host);
+	case O_OUTER: o->outer_dir = arg; return 0;
+	case O_FAITHFUL: o->faithful = true; return 0;
+	case O_SUMMARY: o->summary = true; return 0;
+	case O_HELP: return 1;
+	default: return -EINVAL;
+	}
+}
+
+int opts_parse(int argc, char **argv, struct opts *ret_opts)
+{
+	struct opts o = { .vps = 2, .memory_bytes = 512ull << 20, .vtl2_cmdline = "" };
+	int opt, idx = 0;
+
+	opterr = 0;
+	while ((opt = getopt_long(argc, argv, "", long_opts, &idx)) != -1) {
+		int r = opt == '?' ? -EINVAL : apply(&o, opt, optarg);
+
+		if (r == 1) {
+			fputs(help_text, stdout);
+			return 1;
+		}
+		if (r < 0 && opt == '?') {
+			fprintf(stderr, "hvhost: unknown option or missing value: %s; see hvhost run --help\n",
+				argv[optind - 1]);
+			return -EINVAL;
+		}
+		if (r < 0) {
+			fprintf(stderr, "hvhost: --%s does not take \"%s\"; see hvhost run --help\n",
+				long_opts[idx].name, optarg);
+			return -EINVAL;
+		}
+	}
+	if (optind < argc || !o.image) {
+		fprintf(stderr, "hvhost: %s; see hvhost run --help\n",
+			o.image ? "unexpected argument" : "--image is needed");
+		return -EINVAL;
+	}
+	*ret_opts = o;
+	return 0;
+}

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: MIT */
+#include "summary.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "macros.h"
+
+static const char *const exit_names[] = { "pio", "mmio", "msr", "hypercall", "vtl return", "hlt",
+					  "eoi", "irq window", "kick", "shutdown", "other" };
+
+void summary_init(struct summary *s)
+{
+	memset(s, 0, sizeof(*s));
+	s->end = -1;
+}
+
+static void parse_counts(uint64_t *ret_n, const char *val)
+{
+	char *end;
+
+	for (unsigned i = 0; i < SUMMARY_COUNTS; i++) {
+		ret_n[i] = strtoull(val, &end, 10);
+		if (*end != ',')
+			break;
+		val = end + 1;
+	}
+}
+
+static void report_line(struct summary *s, const char *line)
+{
+	static const struct {
+		const char *key;
+		size_t off;
+	} times[] = {
+		{ "shim", offsetof(struct summary, shim_ns) },
+		{ "kernel", offsetof(struct summary, kernel_ns) },
+		{ "vmbus", offsetof(struct summary, vmbus_ns) },
+		{ "get", offsetof(struct summary, get_ns) },
+		{ "vtl0", offsetof(struct summary, vtl0_ns) },
+	};
+	const char *val = strchr(line, '=');
+	size_t key_len;
+
+	if (!val)
+		return;
+	key_len = (size_t)(val++ - line);
+	for (unsigned i = 0; i < ARRAY_SIZE(times); i++) {
+		if (strlen(times[i].key) == key_len && memcmp(line, times[i].key, key_len) == 0)
+			*(uint64_t *)(void *)((char *)s + times[i].off) = strtoull(val, NULL, 10);
+	}
+	if (strncmp(line, "end=", 4) == 0)
+		s->end = (int)strtol(val, NULL, 10);
+	else if (strncmp(line, "vtl0_started=", 13) == 0)
+		s->vtl0_started = *val == '1';
+	else if (strncmp(line, "vtl0_exits=", 11) == 0)
+		parse_counts(s->vtl0_exits, val);
+	else if (strncmp(line, "vtl2_exits=", 11) == 0)
+		parse_counts(s->vtl2_exits, val);
+	else if (strncmp(line, "text=", 5) == 0)
+		snprintf(s->text, sizeof(s->text), "%s", val);
+}
+
+void summary_report(struct summary *s, const char *text)
+{
+	char buf[2048], *save = NULL;
+
+	snprintf(buf, sizeof(buf), "%s", text);
+	for (char *line = strtok_r(buf, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
+		report_line(s, line);
+}
+
+static void log_line(struct summary *s)
+{
+	const char *p = strstr(s->line, "stats {");
+
+	if (p)
+		snprintf(s->stats, sizeof(s->stats), "%s", p + 6);
+}
+
+void summary_log(struct summary *s, const uint8_t *buf, size_t len)
+{
+	for (size_t i = 0; i < len; i++) {
+		if (buf[i] != '\n') {
+			if (s->line_len < sizeof(s->line) - 1)
+				s->line[s->line_len++] = (char)buf[i];
+			continue;
+		}
+		s->line[s->line_len] = 0;
+		log_line(s);
+		s->line_len = 0;
+	}
+}
+
+static void print_phase(const char *name, uint64_t ns)
+{
+	if (ns)
+		fprintf(stderr, "  %-28s %8.1f ms\n", name, (double)ns / 1e6);
+}
+
+static void print_counts(const char *who, const uint64_t *n)
+{
+	fprintf(stderr, "%s exits:", who);
+	for (unsigned i = 0; i < ARRAY_SIZE(exit_names); i++) {
+		if (n[i])
+			fprintf(stderr, " %s %llu", exit_names[i], (unsigned long long)n[i]);
+	}
+	fputc('\n', stderr);
+}
+
+void summary_print(const struct summary *s, unsigned resets)
+{
+	fprintf(stderr, "boot, since the image was loaded:\n");
+	print_phase("shim", s->shim_ns);
+	print_phase("VTL2 kernel", s->kernel_ns);
+	print_phase("VTL2 VMBus connected", s->vmbus_ns);
+	print_phase("paravisor spoke to the host", s->get_ns);
+	print_phase("VTL0 started", s->vtl0_ns);
+	print_counts("VTL0", s->vtl0_exits);
+	print_counts("VTL2", s->vtl2_exits);
+	if (s->stats[0])
+		fprintf(stderr, "paravisor: %s\n", s->stats);
+	if (resets)
+		fprintf(stderr, "guest restarts: %u\n", resets);
+	if (s->emulator_faults)
+		fprintf(stderr, "emulator faults (runs repeated): %u\n", s->emulator_faults);
+	if (s->text[0])
+		fprintf(stderr, "end: %s\n", s->text);
+}

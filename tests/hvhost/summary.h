@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+/* What a run leaves behind for its user: boot phases, exit counts, the paravisor's own figures. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define SUMMARY_COUNTS 16
+
+struct summary {
+	int end; /* enum session_end of the last session */
+	bool vtl0_started;
+	char text[256];
+	uint64_t shim_ns, kernel_ns, vmbus_ns, get_ns, vtl0_ns;
+	uint64_t vtl0_exits[SUMMARY_COUNTS], vtl2_exits[SUMMARY_COUNTS];
+	unsigned emulator_faults;
+	char line[4096]; /* log line under assembly */
+	size_t line_len;
+	char stats[4096]; /* the last "stats {...}" the paravisor logged */
+};
+
+void summary_init(struct summary *s);
+
+/* A REPORT frame: key=value lines. */
+void summary_report(struct summary *s, const char *text);
+
+/* Bytes of the log: the paravisor's machine-readable "stats {...}" line is kept. */
+void summary_log(struct summary *s, const uint8_t *buf, size_t len);
+
+/* Phases and counts, readable, on stderr. */
+void summary_print(const struct summary *s, unsigned resets);

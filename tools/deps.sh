@@ -150,11 +150,6 @@ cross_file() {
 	EOT
 }
 
-# In a subshell of its own, so that each library starts in the same folder.
-in_folder() {
-	(cd -- "$1" && shift && set -e && "$@")
-}
-
 build_deps() {
 	local prefix=$1 kind=$2 pkg
 

@@ -104,6 +104,16 @@ step() {
 	[ "$STEP_RC" -eq 0 ] || step_failed "$1" "$STEP_LOG" "$STEP_RC"
 }
 
+# in_folder DIR COMMAND...: runs it there, in a subshell.
+in_folder() {
+	(
+		set -e
+		cd -- "$1"
+		shift
+		"$@"
+	)
+}
+
 step_failed() {
 	local text=$1 logfile=$2 rc=$3
 
@@ -352,16 +362,10 @@ apt_deb_fetch() {
 
 	[ ! -f "$out" ] || return 0
 	tmp=$(mktemp -d "$KEEL_CACHE/tmp/dl.XXXXXX") || die_disk_full
-	step "downloading $pkg $ver" apt_fetch_in "$tmp" download "$pkg=$ver"
+	step "downloading $pkg $ver" in_folder "$tmp" apt-get -q download "$pkg=$ver"
 	files=("$tmp"/*.deb)
 	mv -- "${files[0]}" "$out" || die_disk_full
 	rm -rf -- "$tmp"
-}
-
-apt_fetch_in() {
-	cd -- "$1"
-	shift
-	apt-get -q "$@"
 }
 
 # apt_source PACKAGE DIR SUITE...: unpacks a source package as DIR, from the first suite whose files
@@ -403,7 +407,7 @@ apt_source_fetch() {
 	for part in "" --tar-only; do
 		tmp=$(mktemp -d "$KEEL_CACHE/tmp/dl.XXXXXX") || die_disk_full
 		step_run "downloading the source of $pkg $ver${part:+ (upstream archive only)}" \
-			apt_fetch_in "$tmp" source --download-only $part --only-source "$pkg=$ver"
+			in_folder "$tmp" apt-get -q source --download-only $part --only-source "$pkg=$ver"
 		if [ "$STEP_RC" -eq 0 ]; then
 			chmod 755 "$tmp"
 			mv -T -- "$tmp" "$store" || die_disk_full

@@ -1,0 +1,58 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+# /init of the VTL0 test guest: a root shell on the console, and on the second serial port an agent
+# that runs scripts:
+#	guest:  KEEL-EXEC READY\n
+#	host:   RUN <bytes> <token>\n<bytes of shell script>
+#	guest:  <what the script prints>\n<token> <status>\n
+
+export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root TERM="${TERM:-linux}"
+
+mount -t proc -o nosuid,nodev,noexec proc /proc
+mount -t sysfs -o nosuid,nodev,noexec sysfs /sys
+mount -t devtmpfs -o nosuid devtmpfs /dev 2>/dev/null
+mkdir -p /dev/pts /dev/shm
+mount -t devpts -o nosuid,noexec devpts /dev/pts
+mount -t tmpfs -o nosuid,nodev tmpfs /run
+mount -t tmpfs -o nosuid,nodev tmpfs /tmp
+hostname vtl0
+
+# The shell runs poweroff, reboot and halt as built-in applets that send PID 1 the same signals as
+# they would send to busybox's own init.
+trap 'busybox halt -f' USR1
+trap 'busybox poweroff -f' USR2
+trap 'busybox reboot -f' TERM
+
+agent() {
+	exec 4<>/dev/ttyS1 || return
+	# A port that does not exist has no settings either.
+	stty raw -echo 115200 <&4 2>/dev/null || return
+	printf 'KEEL-EXEC READY\n' >&4
+	while :; do
+		if ! IFS=' ' read -r verb bytes token <&4; then
+			sleep 1
+			continue
+		fi
+		[ "$verb" = RUN ] && [ -n "$token" ] || continue
+		case $bytes in
+		'' | *[!0-9]* | ????????*) continue ;;
+		esac
+		: >/run/exec.sh
+		[ "$bytes" -eq 0 ] ||
+			dd bs="$bytes" count=1 iflag=fullblock of=/run/exec.sh <&4 2>/dev/null
+		(trap - USR1 USR2 TERM && cd / && exec setsid sh /run/exec.sh </dev/null >&4 2>&1 4<&-)
+		printf '\n%s %d\n' "$token" "$?" >&4
+	done
+}
+
+agent &
+
+cd /root
+while :; do
+	# In the background, because only "wait" lets a signal through at once.
+	setsid cttyhack sh -l &
+	wait $!
+	# Nothing to talk to: do not spin.
+	sleep 1
+done

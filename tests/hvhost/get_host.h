@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The host's end of GET and of its log channel (GEL): answers the paravisor's requests and hands
+ * its notifications to the session. Trust: VTL2 is hostile: a violation closes the channel, never
+ * the host. Spec: spec/get-vmgs.md chapters 1 to 9.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "guid.h"
+#include "loop.h"
+#include "macros.h"
+
+struct get_host;
+struct vmbus_server;
+
+struct get_host_crash {
+	uint32_t vp;
+	uint8_t last_vtl;
+	uint64_t control;
+	uint64_t params[5];
+};
+
+/* All on the device thread. NULL members are ignored. Texts are printable and end in NUL. */
+struct get_host_ops {
+	void (*connected)(void *ctx); /* version agreed */
+	void (*power_off)(void *ctx, bool hibernate);
+	void (*reset)(void *ctx);
+	void (*start_vtl0)(void *ctx, bool ok, const char *text);
+	void (*crash)(void *ctx, const struct get_host_crash *c);
+	void (*triple_fault)(void *ctx, uint32_t vp, uint32_t type, const char *regs_text);
+	void (*event)(void *ctx, uint32_t event_id);
+};
+
+struct get_host_cfg {
+	struct vmbus_server *server;
+	struct loop *loop;
+	const struct get_host_ops *ops;
+	void *ctx;
+	bool com_enabled[2];
+	bool com_vmbus_redirector[2]; /* false: the paravisor carries the port some other way */
+	struct guid bios_guid; /* all zero: a fixed test value */
+	const char *dps_json; /* NULL: built from the above; else sent as it is */
+};
+
+/**
+ * get_host_create - offer GET and GEL
+ * Returns: 0, -ENOMEM, -EINVAL. Context: device thread, or before it runs.
+ */
+must_check int get_host_create(const struct get_host_cfg *cfg, struct get_host **ret_gh);
+void get_host_destroy(struct get_host *gh); /* accepts NULL */

@@ -1,8 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One io_uring loop per thread: file descriptors, timers and messages from other threads. A VP
+ * One loop per thread: file descriptors, timers and messages from other threads. A VP
  * thread owns one and "runs the guest" between two visits; the control thread blocks in
  * loop_run(). Objects belong to one loop; other threads reach them by loop_post().
+ *
+ * It runs on io_uring; where the kernel or a container's filter refuses that, on epoll: slower
+ * (loop_pending() then costs a system call), otherwise the same.
+ *
+ * The owner thread is the one that calls loop_poll, loop_wait or loop_run. Requests are completed in
+ * its context, so it must be inside one of these, or about to see loop_pending() again, to notice
+ * anything. Before a VP thread enters the guest it clears the cancel flag, asks loop_pending() and
+ * calls loop_poll() while that says true.
  */
 #pragma once
 
@@ -29,7 +37,8 @@ struct loop_timer {
 	void *ctx;
 	struct loop *loop;
 	uint64_t deadline_ns;
-	uint32_t heap_idx; /* private: position + 1, 0 = not armed */
+	struct loop_timer *child, *next, *prev; /* private: place in the heap */
+	bool armed; /* private */
 };
 
 /* Readiness of a file descriptor, level-triggered: fn runs again while it stays ready. */
@@ -45,10 +54,19 @@ struct loop_fd {
 /**
  * loop_create - make a loop
  * @entries: submission queue size, power of two, 8..4096
- * Returns: 0, -errno of io_uring_setup, -ENOMEM
+ * Returns: 0, -errno, -ENOMEM, -EINVAL (entries)
+ * Context: any thread; the owner may be another one.
  */
 must_check int loop_create(unsigned entries, struct loop **ret_loop);
+
+/* The same, on epoll whatever the kernel offers. */
+must_check int loop_create_epoll(struct loop **ret_loop);
+
+/* Callbacks still due do not run. No other thread may use the loop any more. */
 void loop_destroy(struct loop *loop);
+
+/* "io_uring" or "epoll", for inspection. */
+const char *loop_backend(const struct loop *loop);
 
 /* The fd that becomes readable when work is pending: the VP's poll file. Owned by the loop. */
 int loop_ring_fd(const struct loop *loop);
@@ -80,13 +98,21 @@ void loop_post(struct loop *loop, struct loop_work *work);
 /* CLOCK_MONOTONIC in ns; no system call (vDSO or TSC). */
 uint64_t loop_now_ns(void);
 
-/* Arm (or move) / disarm. Any thread may call: a foreign thread's call takes the timer lock and
- * wakes the loop when the earliest deadline moved forward. fn runs on the loop's thread. */
+/*
+ * Arm (or move) / disarm. Any thread may call; the timer lock is held for a few instructions. A
+ * foreign thread's call wakes the loop when the earliest deadline moved forward. fn runs on the
+ * loop's thread, never before the deadline; earlier deadlines first. A foreign cancel may return
+ * while fn runs; on the owner thread fn is done or never runs. UINT64_MAX = never (disarms).
+ */
 void loop_timer_init(struct loop_timer *t, struct loop *loop, void (*fn)(void *ctx), void *ctx);
 void loop_timer_arm(struct loop_timer *t, uint64_t deadline_ns);
 void loop_timer_cancel(struct loop_timer *t);
 
-/* Watch an fd. Owner thread. Returns 0, -errno. After loop_fd_remove() fn never runs again. */
+/*
+ * Watch an fd. Owner thread, or before there is one. Returns 0, -errno. After loop_fd_remove() fn
+ * never runs again and the fd may be closed. An fd that cannot be polled (any more) is reported
+ * once, as POLLNVAL or POLLERR, and then left alone until it is removed.
+ */
 must_check int loop_fd_add(struct loop_fd *lfd, struct loop *loop, int fd, uint32_t events,
 			   void (*fn)(void *ctx, uint32_t events), void *ctx);
 void loop_fd_remove(struct loop_fd *lfd);

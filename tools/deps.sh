@@ -74,7 +74,7 @@ build_liburing() {
 		liburing.a
 	# Object order in the archive must not depend on make's timing.
 	mkdir objs
-	(cd objs && ar x ../src/liburing.a && ar rcsD "$prefix/lib/liburing.a" *)
+	(cd objs && ar x ../src/liburing.a && ar rcsD "$prefix/lib/liburing.a" ./*)
 	mkdir -p "$prefix/include/liburing"
 	cp src/include/liburing.h "$prefix/include/"
 	cp src/include/liburing/*.h "$prefix/include/liburing/"

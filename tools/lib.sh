@@ -17,6 +17,7 @@ umask 022
 exec 3>&1 1>&2
 
 KEEL_TOOLS=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck disable=SC2034 # for the scripts that include this
 KEEL_ROOT=${KEEL_TOOLS%/*}
 KEEL_SELF=${0##*/}
 KEEL_CACHE=${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/keel
@@ -190,6 +191,7 @@ cached_build() {
 
 	shift 3
 	out=$KEEL_CACHE/$kind-$hash
+	# shellcheck disable=SC2034 # for build functions that record the final name
 	KEEL_OUT=$out
 	if [ -d "$out" ] && [ -z "${KEEL_REFRESH:-}" ]; then
 		return

@@ -16,7 +16,7 @@ BUILD_PACKAGES=(
 	gcc libc6-dev make meson ninja-build pkg-config musl-tools clang libclang-rt-14-dev llvm
 	check libcjson-dev libssl-dev zlib1g-dev linux-libc-dev
 	dpkg-dev patch flex bison bc libelf-dev cpio xz-utils zstd gzip bzip2 lz4 kmod
-	python3-minimal cmake device-tree-compiler git ca-certificates
+	python3-minimal device-tree-compiler git ca-certificates
 )
 
 usage() {
@@ -83,7 +83,8 @@ install_build() {
 	need_space 1500
 	step "updating the machine's package lists" as_root apt-get -q \
 		-o DPkg::Lock::Timeout=600 update
-	step "installing ${missing[*]}" apt_install "${missing[@]}"
+	log "missing: ${missing[*]}"
+	step "installing ${#missing[@]} packages" apt_install "${missing[@]}"
 }
 
 install_qemu() {

@@ -132,6 +132,7 @@ cross_file() {
 	ranlib = 'gcc-ranlib'
 	strip = 'strip'
 	objcopy = 'objcopy'
+	pkgconfig = 'pkg-config'
 	pkg-config = 'pkg-config'
 
 	[properties]

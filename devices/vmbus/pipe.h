@@ -20,7 +20,6 @@ struct pipe {
 	struct ring_out out;
 	struct ring_in in;
 	bool failed;
-	bool out_eof; /* we sent the end of stream */
 	/* Set by the transport. */
 	void (*signal)(void *transport);
 	void *transport;
@@ -48,6 +47,10 @@ must_check int pipe_send2(struct pipe *p, const void *hdr, size_t hdr_len, const
  * Returns: 0 with *ret_len (0 = end of stream); -EAGAIN (none: wake will come); -EPIPE (failed)
  */
 must_check int pipe_recv(struct pipe *p, void *ret_buf, size_t cap, size_t *ret_len);
+
+/* pipe_attach - give the pipe its rings; the transport's part. Returns: 0, -errno of ring_*_init. */
+must_check int pipe_attach(struct pipe *p, const struct ring_mem *out, const struct ring_mem *in,
+			   void (*signal)(void *transport), void *transport);
 
 /* Has the peer consumed everything we sent? -EPIPE when failed, else 0 or 1. */
 must_check int pipe_drained(struct pipe *p);

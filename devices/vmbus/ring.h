@@ -49,7 +49,7 @@ struct ring_pkt {
 	uint16_t type; /* enum vmpkt_type */
 	bool want_completion;
 	uint64_t txid;
-	uint32_t len; /* bytes copied to the buffer, a multiple of 8 */
+	uint32_t len; /* bytes copied out, a multiple of 8 */
 };
 
 /**
@@ -89,10 +89,12 @@ must_check int64_t ring_out_used(struct ring_out *ro);
 
 /**
  * ring_get - copy the next packet's payload out of the ring
- * @cap: room in @ret_buf; a larger packet fails the ring
+ * @iov: where the payload (for ranged types: from the end of the 16-byte header on) goes, piece
+ * after piece; a packet larger than all of them fails the ring
  * Returns: 0; -EAGAIN (empty); -EBADMSG, -EFAULT (failed)
  */
-must_check int ring_get(struct ring_in *ri, struct ring_pkt *ret_pkt, void *ret_buf, uint32_t cap);
+must_check int ring_get(struct ring_in *ri, struct ring_pkt *ret_pkt, const struct iovec *iov,
+			unsigned n);
 
 /**
  * ring_in_commit - tell the peer that what was got is free again

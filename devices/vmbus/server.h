@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * VMBus channel server: offers channels to one client, keeps their state and hands opened rings to
+ * devices. Single-threaded: every function and callback runs on the owner's thread. It touches
+ * nothing but guest memory and its ops, so hvhost (serving VTL2) and the paravisor (serving VTL0)
+ * can both be its owner. Trust: the client is hostile; what it does wrong is logged, answered or
+ * ignored as a real host does, and never harms another channel. Spec: spec/vmbus.md chapter 2.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "gmem.h"
+#include "guid.h"
+#include "macros.h"
+#include "pipe.h"
+#include "vmbus_proto.h"
+
+struct vmbus_server;
+struct vmbus_chan;
+
+/* What the owner provides. None may call back into the server. */
+struct vmbus_server_ops {
+	/* Send a control message, in order; @len is exact. Never refused: the owner queues. */
+	void (*post)(void *ctx, uint32_t vp, uint8_t vtl, uint8_t sint, const void *msg, size_t len);
+	/* Raise a channel's event flag. */
+	void (*signal)(void *ctx, uint32_t vp, uint8_t vtl, uint8_t sint, uint16_t flag);
+	/* The client may (may no longer) signal @chan_id by @connection_id. -errno: id is taken. */
+	int (*port_open)(void *ctx, uint32_t chan_id, uint32_t connection_id);
+	void (*port_close)(void *ctx, uint32_t chan_id);
+	/* A connection exists with this version; 0: it ended. May be NULL. */
+	void (*connected)(void *ctx, uint32_t version);
+};
+
+struct vmbus_server_cfg {
+	struct gmem *gm; /* what the client may put into GPADLs */
+	const struct vmbus_server_ops *ops;
+	void *ctx;
+	uint8_t vtl; /* of the client's channels: event ids, interrupts */
+	uint8_t reply_vtl, reply_sint; /* where control messages go (differs for a relay) */
+	uint32_t message_id; /* connection id that the version response names */
+	uint32_t max_version; /* enum vmbus_version */
+	uint32_t features; /* VMBUS_FEAT_* that may be agreed */
+	uint32_t vps; /* valid targets: 0..vps-1 */
+};
+
+must_check int vmbus_server_create(const struct vmbus_server_cfg *cfg, struct vmbus_server **ret_s);
+
+/* The devices must have withdrawn their channels (vmbus_chan_destroy) first. Accepts NULL. */
+void vmbus_server_destroy(struct vmbus_server *s);
+
+/**
+ * vmbus_server_message - a control message of the client
+ * @multiclient: it came through a port that later clients use: its target VTL and SINT count
+ * @raw: private copy
+ */
+void vmbus_server_message(struct vmbus_server *s, bool multiclient, const void *raw, size_t len);
+
+/* The client signalled a channel (unknown or closed: ignored). */
+void vmbus_server_signal(struct vmbus_server *s, uint32_t chan_id);
+
+/* The client is gone (VTL reset): close all channels, forget the connection. */
+void vmbus_server_reset(struct vmbus_server *s);
+
+/**
+ * vmbus_server_hook_tl_connect - who answers TL_CONNECT_REQUEST (hvsock)
+ * @fn: 0 = will offer a channel {interface = service, instance = endpoint}; -errno = refused
+ */
+void vmbus_server_hook_tl_connect(struct vmbus_server *s,
+				  int (*fn)(void *ctx, const struct guid *endpoint,
+					    const struct guid *service),
+				  void *ctx);
+
+/* Is a client connected that has asked for offers? */
+bool vmbus_server_ready(const struct vmbus_server *s);
+
+/* ---- channels, for devices ------------------------------------------------------------------------ */
+
+struct vmbus_chan_ops {
+	/*
+	 * The client opens the channel; its rings are in vmbus_chan_pipe(). Answer with
+	 * vmbus_chan_open_done(), now or later.
+	 */
+	void (*open)(void *ctx, struct vmbus_chan *ch);
+	/*
+	 * The client closes it (or went away). Use of the rings must end; say so with
+	 * vmbus_chan_close_done(), now or later.
+	 */
+	void (*close)(void *ctx, struct vmbus_chan *ch);
+	/* The client signalled: data or room may be there. Only while open. */
+	void (*signalled)(void *ctx, struct vmbus_chan *ch);
+	/* After vmbus_chan_revoke(), perhaps from inside it: the client has let go and the channel
+	 * is freed when this returns. Offer no channel from here, destroy none. May be NULL. */
+	void (*released)(void *ctx, struct vmbus_chan *ch);
+};
+
+enum vmbus_chan_kind {
+	VMBUS_CHAN_RAW, /* packets as the device likes */
+	VMBUS_CHAN_PIPE, /* message pipe */
+	VMBUS_CHAN_HVSOCK, /* byte pipe of a socket */
+};
+
+struct vmbus_chan_cfg {
+	struct guid interface_id, instance_id;
+	enum vmbus_chan_kind kind;
+	bool hvsock_from_host; /* VMBUS_CHAN_HVSOCK: the host connects to a guest's listener */
+	uint16_t mmio_mb;
+	const uint8_t *user; /* VMBUS_USER_DATA bytes for RAW, or NULL */
+	const struct vmbus_chan_ops *ops;
+	void *ctx;
+};
+
+/**
+ * vmbus_chan_offer - make a channel and offer it as soon as a client asks
+ * Returns: 0; -EEXIST (same interface and instance); -ENOSPC (ids); -ENOMEM
+ */
+must_check int vmbus_chan_offer(struct vmbus_server *s, const struct vmbus_chan_cfg *cfg,
+				struct vmbus_chan **ret_ch);
+
+/* Answer to ops->open: 0 or -errno (refused). */
+void vmbus_chan_open_done(struct vmbus_chan *ch, int err);
+
+/* Answer to ops->close: the rings are not used any more and vanish. */
+void vmbus_chan_close_done(struct vmbus_chan *ch);
+
+/**
+ * vmbus_chan_revoke - take the channel away from the client
+ * The device has stopped using the rings; neither close nor any other callback but released comes
+ * afterwards, and an open or close that is unanswered needs no answer any more.
+ */
+void vmbus_chan_revoke(struct vmbus_chan *ch);
+
+/* Free the channel without waiting for the client: only when the server ends. Accepts NULL. */
+void vmbus_chan_destroy(struct vmbus_chan *ch);
+
+/* The rings, valid between ops->open and vmbus_chan_close_done(). pipe->wake and gone are unused. */
+struct pipe *vmbus_chan_pipe(struct vmbus_chan *ch);
+
+/* Interrupt the client on behalf of an open channel; pipe functions do it by themselves. */
+void vmbus_chan_interrupt(struct vmbus_chan *ch);
+
+uint32_t vmbus_chan_id(const struct vmbus_chan *ch);

@@ -1,0 +1,413 @@
+/* SPDX-License-Identifier: MIT */
+#include "vmbus_host.h"
+
+#include "list.h"
+#include "log.h"
+#include "server.h"
+#include "vmbus_proto.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define LOG_AREA "vmbus-host"
+
+/* Messages that VPs may have on the way; more make the guest wait and try again. */
+#define INBOX_SIZE 64
+/* A slot that stays taken, or a SINT that stays masked, is looked at this often... */
+#define RETRY_NS 20000000ull
+/* ...and given up after so many looks in a row at a SINT that takes nothing at all (10 s). */
+#define RETRY_MAX 500
+#define SIGNAL_WORDS (VMBUS_MAX_CHANNELS / 64)
+
+struct in_msg {
+	uint32_t connection_id;
+	size_t len;
+	uint8_t raw[VMBUS_MAX_MESSAGE];
+};
+
+struct out_msg {
+	struct list link;
+	struct hv_message msg;
+};
+
+/* What waits for one SynIC slot, in order. */
+struct out_queue {
+	struct list link;
+	uint8_t vtl, sint;
+	uint32_t vp;
+	struct list msgs;
+	unsigned tries;
+};
+
+struct vmbus_host {
+	struct vmbus_host_cfg cfg;
+	struct vmbus_server *server;
+	struct loop_work work; /* inbox, signals or slots changed */
+	struct loop_timer retry;
+	struct list queues;
+
+	pthread_mutex_t inbox_lock; /* protects: the inbox; rank: leaf */
+	struct in_msg inbox[INBOX_SIZE];
+	unsigned in_first, in_count;
+
+	/* Event ports: connection id of each open channel, 0 = closed. Written by the device
+	 * thread, read by VPs. */
+	_Atomic uint32_t ports[VMBUS_MAX_CHANNELS];
+	_Atomic uint64_t signalled[SIGNAL_WORDS]; /* channels, set by VPs */
+};
+
+/* ---- VP threads ---------------------------------------------------------------------------------- */
+
+static bool inbox_put(struct vmbus_host *vh, uint32_t connection_id, const void *payload, size_t size)
+{
+	struct in_msg *m;
+	bool room;
+
+	(void)pthread_mutex_lock(&vh->inbox_lock);
+	room = vh->in_count < INBOX_SIZE;
+	if (room) {
+		m = &vh->inbox[(vh->in_first + vh->in_count++) % INBOX_SIZE];
+		m->connection_id = connection_id;
+		m->len = size;
+		memcpy(m->raw, payload, size);
+	}
+	(void)pthread_mutex_unlock(&vh->inbox_lock);
+	return room;
+}
+
+/* All message ports belong to VTL2; VTL0's own ids are unknown here so that its posts become
+ * intercepts. */
+static bool message_port(uint32_t id)
+{
+	return id == VMBUS_MSG_ID_REDIRECT || id == VMBUS_MSG_ID_VTL2;
+}
+
+enum hv_status vmbus_host_post(struct vmbus_host *vh, uint8_t caller_vtl, uint32_t connection_id,
+			       uint32_t type, const void *payload, size_t size)
+{
+	if (connection_id == VMBUS_MSG_ID_MULTICLIENT && caller_vtl < 2)
+		return HV_INVALID_CONNECTION_ID;
+	if (!message_port(connection_id) && connection_id != VMBUS_MSG_ID_MULTICLIENT)
+		return HV_INVALID_CONNECTION_ID;
+	if (caller_vtl < 2)
+		return HV_OPERATION_DENIED;
+	if (type != HVMSG_CHANNEL || size > VMBUS_MAX_MESSAGE)
+		return HV_INVALID_PARAMETER;
+	if (!inbox_put(vh, connection_id, payload, size))
+		return HV_INSUFFICIENT_BUFFERS;
+	loop_post(vh->cfg.loop, &vh->work);
+	return HV_OK;
+}
+
+/* Channel whose event port has this id, 0 = none. */
+static uint32_t port_find(struct vmbus_host *vh, uint32_t connection_id)
+{
+	const uint32_t guess = connection_id & (VMBUS_MAX_CHANNELS - 1);
+
+	if (!connection_id)
+		return 0;
+	if (atomic_load_explicit(&vh->ports[guess], memory_order_relaxed) == connection_id)
+		return guess;
+	/* A client that chooses its own ids. */
+	for (uint32_t i = 1; i < VMBUS_MAX_CHANNELS; i++) {
+		if (atomic_load_explicit(&vh->ports[i], memory_order_relaxed) == connection_id)
+			return i;
+	}
+	return 0;
+}
+
+enum hv_status vmbus_host_signal(struct vmbus_host *vh, uint8_t caller_vtl, uint32_t connection_id,
+				 uint16_t flag)
+{
+	const uint32_t chan = port_find(vh, connection_id);
+
+	if (!chan)
+		return HV_INVALID_CONNECTION_ID;
+	if (caller_vtl < 2)
+		return HV_OPERATION_DENIED;
+	(void)flag; /* a dedicated port has one flag: it is the channel's whatever its number */
+	atomic_fetch_or_explicit(&vh->signalled[chan / 64], 1ull << (chan % 64),
+				 memory_order_release); /* pairs with the exchange in run_signals() */
+	loop_post(vh->cfg.loop, &vh->work);
+	return HV_OK;
+}
+
+void vmbus_host_slot_free(struct vmbus_host *vh, uint8_t vtl, uint32_t vp, uint8_t sint)
+{
+	(void)vtl;
+	(void)vp;
+	(void)sint;
+	/* Few queues exist: the pump looks at all of them. */
+	loop_post(vh->cfg.loop, &vh->work);
+}
+
+/* ---- device thread: out -------------------------------------------------------------------------- */
+
+static void queue_drop(struct out_queue *q)
+{
+	struct list *l;
+
+	while ((l = list_pop(&q->msgs)))
+		free(container_of(l, struct out_msg, link));
+	q->tries = 0;
+}
+
+/* Deliver as much as the slot takes. Returns: is something left? */
+static bool queue_pump(struct vmbus_host *vh, struct out_queue *q)
+{
+	while (!list_empty(&q->msgs)) {
+		struct out_msg *om = container_of(q->msgs.next, struct out_msg, link);
+		enum hv_status st = vh->cfg.synic->post_message(vh->cfg.ctx, q->vtl, q->vp, q->sint,
+								&om->msg);
+
+		if (st == HV_OBJECT_IN_USE)
+			return true;
+		if (st != HV_OK) {
+			if (++q->tries < RETRY_MAX)
+				return true;
+			log_warn(ALLOWED, "VTL%u VP %u SINT %u takes no messages (status 0x%x)",
+				 q->vtl, q->vp, q->sint, st);
+			queue_drop(q);
+			return false;
+		}
+		q->tries = 0;
+		list_del(&om->link);
+		free(om);
+	}
+	return false;
+}
+
+/* Returns: is anything left anywhere? Then the retry timer runs too. */
+static bool pump_all(struct vmbus_host *vh)
+{
+	bool left = false;
+
+	list_for_each(l, &vh->queues)
+		left |= queue_pump(vh, container_of(l, struct out_queue, link));
+	if (left)
+		loop_timer_arm(&vh->retry, loop_now_ns() + RETRY_NS);
+	return left;
+}
+
+static struct out_queue *queue_get(struct vmbus_host *vh, uint8_t vtl, uint32_t vp, uint8_t sint)
+{
+	struct out_queue *q;
+
+	list_for_each(l, &vh->queues) {
+		q = container_of(l, struct out_queue, link);
+		if (q->vtl == vtl && q->vp == vp && q->sint == sint)
+			return q;
+	}
+	q = calloc(1, sizeof(*q));
+	if (!q)
+		return NULL;
+	q->vtl = vtl;
+	q->vp = vp;
+	q->sint = sint;
+	list_init(&q->msgs);
+	list_add_tail(&vh->queues, &q->link);
+	return q;
+}
+
+static void host_post(void *ctx, uint32_t vp, uint8_t vtl, uint8_t sint, const void *msg, size_t len)
+{
+	struct vmbus_host *vh = ctx;
+	struct out_queue *q = queue_get(vh, vtl, vp, sint);
+	struct out_msg *om = q ? calloc(1, sizeof(*om)) : NULL;
+
+	if (!om || len > sizeof(om->msg.payload)) {
+		log_err(ALLOWED, "out of memory: a message to VTL%u is lost", vtl);
+		free(om);
+		return;
+	}
+	om->msg.type = HVMSG_CHANNEL;
+	om->msg.payload_size = (uint8_t)len;
+	om->msg.sender = VMBUS_MSG_ID(vtl, vp, sint);
+	memcpy(om->msg.payload, msg, len);
+	list_add_tail(&q->msgs, &om->link);
+	/* In order behind what waits; the pump at the end of this visit would do, but a device may
+	 * be the one that posts. */
+	loop_post(vh->cfg.loop, &vh->work);
+}
+
+static void host_signal(void *ctx, uint32_t vp, uint8_t vtl, uint8_t sint, uint16_t flag)
+{
+	struct vmbus_host *vh = ctx;
+	enum hv_status st = vh->cfg.synic->signal_event(vh->cfg.ctx, vtl, vp, sint, flag);
+
+	if (st != HV_OK)
+		log_warn_rl(ALLOWED, "event %u for VTL%u VP %u: status 0x%x", flag, vtl, vp, st);
+}
+
+static int host_port_open(void *ctx, uint32_t chan_id, uint32_t connection_id)
+{
+	struct vmbus_host *vh = ctx;
+
+	if (!connection_id || message_port(connection_id) || port_find(vh, connection_id))
+		return -EEXIST;
+	atomic_store_explicit(&vh->ports[chan_id], connection_id, memory_order_relaxed);
+	return 0;
+}
+
+static void host_port_close(void *ctx, uint32_t chan_id)
+{
+	struct vmbus_host *vh = ctx;
+
+	atomic_store_explicit(&vh->ports[chan_id], 0, memory_order_relaxed);
+}
+
+static void host_connected(void *ctx, uint32_t version)
+{
+	struct vmbus_host *vh = ctx;
+
+	if (vh->cfg.connected)
+		vh->cfg.connected(vh->cfg.ctx, version);
+}
+
+static const struct vmbus_server_ops server_ops = {
+	.post = host_post,
+	.signal = host_signal,
+	.port_open = host_port_open,
+	.port_close = host_port_close,
+	.connected = host_connected,
+};
+
+/* ---- device thread: in --------------------------------------------------------------------------- */
+
+/* The relay of a paravisor asks for VTL0's server. There is none here: say so where it listens. */
+static void refuse_relay(struct vmbus_host *vh)
+{
+	const struct vmbus_version_rsp rsp = { .h.type = VMBUS_VERSION_RESPONSE };
+
+	log_info(ALLOWED, "no channels for VTL0: its server is not part of this host");
+	host_post(vh, 0, 2, VMBUS_REDIRECT_SINT, &rsp, VMBUS_VERSION_RSP_V1_SIZE);
+}
+
+/* First contact comes in through a shared port and says for which VTL it is meant. */
+static void handle_contact(struct vmbus_host *vh, const struct in_msg *m)
+{
+	struct vmbus_contact c = { 0 };
+
+	memcpy(&c, m->raw, MIN(m->len, sizeof(c)));
+	if (c.h.type != VMBUS_INITIATE_CONTACT || m->len < VMBUS_CONTACT_V1_SIZE)
+		log_warn_rl(ALLOWED, "message type %u on port 0x%x", c.h.type, m->connection_id);
+	else if (c.version >= VMBUS_WIN10_RS4 && c.vtl == 2)
+		vmbus_server_message(vh->server, true, m->raw, m->len);
+	else if (m->connection_id == VMBUS_MSG_ID_REDIRECT)
+		refuse_relay(vh);
+}
+
+static bool inbox_get(struct vmbus_host *vh, struct in_msg *ret_m)
+{
+	bool got;
+
+	(void)pthread_mutex_lock(&vh->inbox_lock);
+	got = vh->in_count;
+	if (got) {
+		*ret_m = vh->inbox[vh->in_first];
+		vh->in_first = (vh->in_first + 1) % INBOX_SIZE;
+		vh->in_count--;
+	}
+	(void)pthread_mutex_unlock(&vh->inbox_lock);
+	return got;
+}
+
+static void run_signals(struct vmbus_host *vh)
+{
+	for (uint32_t w = 0; w < SIGNAL_WORDS; w++) {
+		uint64_t set;
+
+		if (!atomic_load_explicit(&vh->signalled[w], memory_order_relaxed))
+			continue;
+		set = atomic_exchange_explicit(&vh->signalled[w], 0, memory_order_acquire);
+		for (; set; set &= set - 1)
+			vmbus_server_signal(vh->server, w * 64 + (uint32_t)__builtin_ctzll(set));
+	}
+}
+
+static void on_work(void *ctx)
+{
+	struct vmbus_host *vh = ctx;
+	struct in_msg m;
+
+	run_signals(vh);
+	/* A client that does not read its answers is not asked for more. */
+	while (!pump_all(vh) && inbox_get(vh, &m)) {
+		if (m.connection_id == VMBUS_MSG_ID_VTL2)
+			vmbus_server_message(vh->server, false, m.raw, m.len);
+		else
+			handle_contact(vh, &m);
+	}
+}
+
+/* ---- life cycle ---------------------------------------------------------------------------------- */
+
+static int make_server(struct vmbus_host *vh)
+{
+	const struct vmbus_server_cfg cfg = {
+		.gm = vh->cfg.gm,
+		.ops = &server_ops,
+		.ctx = vh,
+		.vtl = 2,
+		.reply_vtl = 2,
+		.reply_sint = VMBUS_SINT,
+		.message_id = VMBUS_MSG_ID_VTL2,
+		.max_version = VMBUS_COPPER,
+		.features = VMBUS_FEAT_MODIFY_CONNECTION | VMBUS_FEAT_CLIENT_ID |
+			    VMBUS_FEAT_PAUSE_RESUME,
+		.vps = vh->cfg.vps,
+	};
+
+	return vmbus_server_create(&cfg, &vh->server);
+}
+
+int vmbus_host_create(const struct vmbus_host_cfg *cfg, struct vmbus_host **ret_vh)
+{
+	struct vmbus_host *vh;
+	int r;
+
+	if (!cfg->gm || !cfg->loop || !cfg->synic || !cfg->vps)
+		return -EINVAL;
+	vh = calloc(1, sizeof(*vh));
+	if (!vh)
+		return -ENOMEM;
+	vh->cfg = *cfg;
+	vh->work = (struct loop_work){ .fn = on_work, .ctx = vh };
+	list_init(&vh->queues);
+	loop_timer_init(&vh->retry, cfg->loop, on_work, vh);
+	(void)pthread_mutex_init(&vh->inbox_lock, NULL);
+	r = make_server(vh);
+	if (r < 0) {
+		vmbus_host_destroy(vh);
+		return r;
+	}
+	*ret_vh = vh;
+	return 0;
+}
+
+void vmbus_host_destroy(struct vmbus_host *vh)
+{
+	struct list *l;
+
+	if (!vh)
+		return;
+	vmbus_server_destroy(vh->server);
+	loop_timer_cancel(&vh->retry);
+	while ((l = list_pop(&vh->queues))) {
+		struct out_queue *q = container_of(l, struct out_queue, link);
+
+		queue_drop(q);
+		free(q);
+	}
+	(void)pthread_mutex_destroy(&vh->inbox_lock);
+	free(vh);
+}
+
+struct vmbus_server *vmbus_host_server(struct vmbus_host *vh)
+{
+	return vh->server;
+}

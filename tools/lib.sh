@@ -198,6 +198,7 @@ cached_build() {
 	fi
 	# We hold the lock: whatever is left under this name belongs to a run that was killed.
 	rm -rf -- "$KEEL_CACHE/tmp/$kind-$hash".* 2>/dev/null || true
+	find "$KEEL_CACHE/tmp" -mindepth 1 -maxdepth 1 -mmin +1440 -exec rm -rf {} + 2>/dev/null || true
 	tmp=$(mktemp -d "$KEEL_CACHE/tmp/$kind-$hash.XXXXXX") || die_disk_full
 	chmod 755 "$tmp"
 	set +e
@@ -239,6 +240,22 @@ debian_codename() {
 	(. /etc/os-release && printf '%s\n' "${VERSION_CODENAME:-}")
 }
 
+# apt_pick_source CODENAME SCORE [OPTION]: the best entry of the machine that reaches the score, as
+# "URI|...|file:line". Origin and label tell Debian's archive for certain; failing these, an entry
+# of this release under a path named debian has to do.
+apt_pick_source() {
+	apt-get indextargets ${3:+"$3"} --format \
+		'$(REPO_URI)|$(ORIGIN)|$(LABEL)|$(RELEASE)|$(COMPONENT)|$(SOURCESENTRY)' \
+		'Created-By: Packages' 2>/dev/null |
+		awk -F'|' -v code="$1" -v best="$2" '
+			$1 ~ /^cdrom:/ || $5 != "main" { next }
+			{ score = 0 }
+			$4 == code && $1 ~ /\/debian\/?$/ { score = 1 }
+			$2 == "Debian" && $3 == "Debian" { score = 2 }
+			score >= best { best = score + 1; found = $0 }
+			END { print found }'
+}
+
 # Sets APT_URI and APT_KEYRING from the machine's own configuration. apt itself reads its sources
 # (both file formats), and what is not Debian's main archive is left aside.
 apt_machine_source() {
@@ -251,17 +268,9 @@ apt_machine_source() {
 	if [ -n "${KEEL_DEBIAN_MIRROR:-}" ]; then
 		APT_URI=$KEEL_DEBIAN_MIRROR
 	else
-		line=$(apt-get indextargets --format \
-			'$(REPO_URI)|$(ORIGIN)|$(LABEL)|$(RELEASE)|$(COMPONENT)|$(SOURCESENTRY)' \
-			'Created-By: Packages' 2>/dev/null |
-			awk -F'|' -v code="$code" '
-				$1 ~ /^cdrom:/ || $5 != "main" { next }
-				$2 == "Debian" && $3 == "Debian" { score = 2 }
-				$2 != "Debian" || $3 != "Debian" { score = 0 }
-				# Lists not fetched yet: fall back to what the entry looks like.
-				score == 0 && $4 == code && $1 ~ /\/debian\/?$/ { score = 1 }
-				score > best { best = score; found = $0 }
-				END { print found }')
+		# The second form answers before any list was fetched, but cannot say whose it is.
+		line=$(apt_pick_source "$code" 2)
+		[ -n "$line" ] || line=$(apt_pick_source "$code" 1 --no-release-info)
 		[ -n "$line" ] ||
 			die "no Debian archive entry was found in /etc/apt: add one for '$code' or set" \
 				"KEEL_DEBIAN_MIRROR to the mirror's address."
@@ -271,7 +280,11 @@ apt_machine_source() {
 		line=$(grep -ohiE '(Signed-By: *|signed-by=)/[^] ]+' "$sources" 2>/dev/null | head -n 1) || true
 		line=${line#*[:=]}
 		line=${line# }
-		[ ! -r "${line:-/nonexistent}" ] || APT_KEYRING=$line
+		# Debian's keyrings of one release do not cover the others; its complete one does.
+		case $line in
+		'' | /usr/share/keyrings/debian-archive-*) ;;
+		*) [ ! -r "$line" ] || APT_KEYRING=$line ;;
+		esac
 	fi
 	APT_URI=${APT_URI%/}/
 }

@@ -56,7 +56,7 @@ static int complain(const struct build *b, const char *what, const char *arg)
 	return -EINVAL;
 }
 
-/* ---- manifest ------------------------------------------------------------------------------------ */
+/* ---- manifest -------------------------------------------------------------------------------- */
 
 static int parse_number(const char *text, int base, uint32_t max, uint32_t *ret_val)
 {
@@ -303,7 +303,7 @@ static int read_manifest(struct build *b, const char *path, int depth)
 	return r;
 }
 
-/* ---- check --------------------------------------------------------------------------------------- */
+/* ---- check ----------------------------------------------------------------------------------- */
 
 static int entry_cmp(const void *a, const void *b)
 {
@@ -327,14 +327,15 @@ static int check_parents(const struct build *b)
 				strncmp(e->path, b->entries[i].path, strlen(e->path)) == 0;
 		}
 		if (!found) {
-			fprintf(stderr, "mkcpio: no folder is listed for /%s\n", b->entries[i].path);
+			fprintf(stderr, "mkcpio: no folder is listed for /%s\n",
+				b->entries[i].path);
 			return -EINVAL;
 		}
 	}
 	return 0;
 }
 
-/* ---- archive ------------------------------------------------------------------------------------- */
+/* ---- archive --------------------------------------------------------------------------------- */
 
 static int put(struct out *o, const void *data, size_t len)
 {
@@ -400,7 +401,7 @@ static int write_output(const struct build *b, const char *path, uint32_t mtime)
 	return 0;
 }
 
-/* ---- main ---------------------------------------------------------------------------------------- */
+/* ---- main ------------------------------------------------------------------------------------ */
 
 static int usage(FILE *to)
 {

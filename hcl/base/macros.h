@@ -18,7 +18,8 @@
 #define printf_like(fmt, args) __attribute__((format(printf, fmt, args)))
 
 /* Wire struct layout, proven where it is declared: name of the struct and its size in bytes. */
-#define WIRE_SIZE(type, bytes) BUILD_ASSERT(sizeof(type) == (bytes), #type " must be " #bytes " bytes")
+#define WIRE_SIZE(type, bytes) \
+	BUILD_ASSERT(sizeof(type) == (bytes), #type " must be " #bytes " bytes")
 #define WIRE_OFFSET(type, member, off) \
 	BUILD_ASSERT(offsetof(type, member) == (off), #type "." #member " must be at " #off)
 

@@ -15,7 +15,7 @@ struct gmem {
 	struct gmem_region regions[]; /* sorted by gpa, no overlap */
 };
 
-/* ---- the fault handler --------------------------------------------------------------------------- */
+/* ---- the fault handler ----------------------------------------------------------------------- */
 
 static struct sigaction old_segv, old_bus;
 
@@ -69,7 +69,7 @@ int gm_install_fault_handler(void)
 	return 0;
 }
 
-/* ---- regions ------------------------------------------------------------------------------------- */
+/* ---- regions --------------------------------------------------------------------------------- */
 
 static int region_check(const struct gmem_region *r)
 {
@@ -173,7 +173,7 @@ static char *piece_at(const struct gmem *gm, gpa_t gpa, uint64_t len, uint64_t *
 	return (char *)r->host + off;
 }
 
-/* ---- access -------------------------------------------------------------------------------------- */
+/* ---- access ---------------------------------------------------------------------------------- */
 
 int gm_read(struct gmem *gm, gpa_t gpa, void *ret_buf, size_t len)
 {

@@ -23,7 +23,7 @@ uint64_t loop_now_ns(void)
 	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
 }
 
-/* ---- life cycle ---------------------------------------------------------------------------------- */
+/* ---- life cycle ------------------------------------------------------------------------------ */
 
 static int loop_alloc(struct loop **ret_loop)
 {
@@ -104,7 +104,7 @@ const char *loop_backend(const struct loop *loop)
 	return loop->ops->name;
 }
 
-/* ---- waking -------------------------------------------------------------------------------------- */
+/* ---- waking ---------------------------------------------------------------------------------- */
 
 static bool is_owner(struct loop *loop)
 {
@@ -133,7 +133,7 @@ void loop_stop(struct loop *loop)
 		wake(loop);
 }
 
-/* ---- messages ------------------------------------------------------------------------------------ */
+/* ---- messages -------------------------------------------------------------------------------- */
 
 void loop_post(struct loop *loop, struct loop_work *work)
 {
@@ -181,7 +181,7 @@ static void run_posted(struct loop *loop)
 	}
 }
 
-/* ---- timers -------------------------------------------------------------------------------------- */
+/* ---- timers ---------------------------------------------------------------------------------- */
 
 void loop_timer_init(struct loop_timer *t, struct loop *loop, void (*fn)(void *ctx), void *ctx)
 {
@@ -295,7 +295,7 @@ static void update_timeout(struct loop *loop)
 	loop->ops->arm_timeout(loop, loop->armed_ns);
 }
 
-/* ---- file descriptors ---------------------------------------------------------------------------- */
+/* ---- file descriptors ------------------------------------------------------------------------ */
 
 static int slots_grow(struct loop *loop)
 {
@@ -399,7 +399,7 @@ static void rearm_slots(struct loop *loop)
 	}
 }
 
-/* ---- running ------------------------------------------------------------------------------------- */
+/* ---- running --------------------------------------------------------------------------------- */
 
 /* Work that the kernel does not know of. */
 static bool has_own_work(struct loop *loop)

@@ -7,10 +7,10 @@
  * It runs on io_uring; where the kernel or a container's filter refuses that, on epoll: slower
  * (loop_pending() then costs a system call), otherwise the same.
  *
- * The owner thread is the one that calls loop_poll, loop_wait or loop_run. Requests are completed in
- * its context, so it must be inside one of these, or about to see loop_pending() again, to notice
- * anything. Before a VP thread enters the guest it clears the cancel flag, asks loop_pending() and
- * calls loop_poll() while that says true.
+ * The owner thread is the one that calls loop_poll, loop_wait or loop_run. Requests are completed
+ * in its context, so it must be inside one of these, or about to see loop_pending() again, to
+ * notice anything. Before a VP thread enters the guest it clears the cancel flag, asks
+ * loop_pending() and calls loop_poll() while that says true.
  */
 #pragma once
 

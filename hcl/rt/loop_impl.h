@@ -24,7 +24,7 @@ struct loop_backend_ops {
 	bool (*pending)(struct loop *loop);
 	/* Make sure that the fd becomes readable at the deadline (UINT64_MAX: nothing to do). */
 	void (*arm_timeout)(struct loop *loop, uint64_t deadline_ns);
-	/* Start to watch; on a lack of resources leave slot->armed false: asked again. 0, -errno. */
+	/* Start to watch; short of resources: leave slot->armed false, asked again. 0, -errno. */
 	int (*watch)(struct loop *loop, uint32_t idx);
 	void (*unwatch)(struct loop *loop, uint32_t idx);
 	/* Take what the kernel has and call loop_slot_event() for each; a bounded number. */

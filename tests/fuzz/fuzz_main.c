@@ -380,8 +380,8 @@ int main(int argc, char **argv)
 	if (r >= 0)
 		r = fuzz_all(&o, &c);
 	if (r >= 0)
-		printf("fuzz: %zu corpus files, %lu mutations, seed %lu: no finding\n", files, o.runs,
-		       o.seed);
+		printf("fuzz: %zu corpus files, %lu mutations, seed %lu: no finding\n", files,
+		       o.runs, o.seed);
 	corpus_free(&c);
 	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -314,7 +314,7 @@ START_TEST(most_regions_are_found)
 	struct gmem *gm;
 
 	for (size_t i = 0; i < GMEM_MAX_REGIONS; i++)
-		regions[i] = (struct gmem_region){ .gpa = 2 * i * PG, .len = PG, .host = p + i * PG };
+		regions[i] = (struct gmem_region){ 2 * i * PG, PG, p + i * PG };
 	ck_assert_int_eq(gmem_create(regions, GMEM_MAX_REGIONS, &gm), 0);
 	for (uint32_t i = 0; i < GMEM_MAX_REGIONS; i++)
 		ck_assert_int_eq(gm_write(gm, 2 * i * PG + 12, &i, sizeof(i)), 0);

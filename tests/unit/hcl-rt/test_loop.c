@@ -49,7 +49,7 @@ static bool readable(int fd, int timeout_ms)
 	return r == 1 && (p.revents & POLLIN);
 }
 
-/* ---- messages ------------------------------------------------------------------------------------ */
+/* ---- messages -------------------------------------------------------------------------------- */
 
 struct note {
 	struct loop_work work;
@@ -180,7 +180,7 @@ START_TEST(no_post_of_other_threads_is_lost)
 }
 END_TEST
 
-/* ---- the fd as a poll file ----------------------------------------------------------------------- */
+/* ---- the fd as a poll file ------------------------------------------------------------------- */
 
 struct late {
 	struct loop *loop;
@@ -275,7 +275,7 @@ START_TEST(own_timer_makes_the_fd_readable)
 }
 END_TEST
 
-/* ---- timers -------------------------------------------------------------------------------------- */
+/* ---- timers ---------------------------------------------------------------------------------- */
 
 struct tick {
 	struct loop_timer timer;
@@ -458,7 +458,7 @@ START_TEST(random_arming_keeps_the_order)
 }
 END_TEST
 
-/* ---- file descriptors ---------------------------------------------------------------------------- */
+/* ---- file descriptors ------------------------------------------------------------------------ */
 
 struct reader {
 	struct loop_fd lfd;
@@ -602,7 +602,8 @@ START_TEST(more_fds_than_submission_entries)
 	memset(r, 0, sizeof(r));
 	for (int i = 0; i < N_PIPES; i++) {
 		ck_assert_int_eq(pipe(fds[i]), 0);
-		ck_assert_int_eq(loop_fd_add(&r[i].lfd, loop, fds[i][0], POLLIN, reader_fn, &r[i]), 0);
+		ck_assert_int_eq(loop_fd_add(&r[i].lfd, loop, fds[i][0], POLLIN, reader_fn,
+					     &r[i]), 0);
 	}
 	settle(loop);
 	for (int round = 1; round <= 3; round++) {
@@ -649,7 +650,7 @@ START_TEST(bad_fd_is_reported_once)
 }
 END_TEST
 
-/* ---- stopping, arguments ------------------------------------------------------------------------- */
+/* ---- stopping, arguments --------------------------------------------------------------------- */
 
 static void *stopper(void *arg)
 {

@@ -30,6 +30,7 @@ struct agent {
 	pthread_t thread;
 	int log_pipe[2];
 	int report_pipe[2]; /* session thread -> main: struct session_report */
+	int ack_pipe[2]; /* main -> session thread: reported, everything before it is on the link */
 	int status;
 };
 
@@ -49,6 +50,7 @@ static void *session_thread(void *ctx)
 {
 	struct agent *a = ctx;
 	struct session_report rep;
+	char ack;
 
 	do {
 		int r;
@@ -60,7 +62,8 @@ static void *session_thread(void *ctx)
 			if (!rep.text[0])
 				snprintf(rep.text, sizeof(rep.text), "session failed: %s", strerror(-r));
 		}
-		if (write(a->report_pipe[1], &rep, sizeof(rep)) != (ssize_t)sizeof(rep))
+		if (write(a->report_pipe[1], &rep, sizeof(rep)) != (ssize_t)sizeof(rep) ||
+		    read(a->ack_pipe[0], &ack, 1) != 1)
 			break;
 	} while (rep.end == SESSION_RESET && !a->no_reboot);
 	(void)close(a->report_pipe[1]);
@@ -227,6 +230,7 @@ static void read_reports(struct agent *a)
 
 	if (n == (ssize_t)sizeof(rep)) {
 		send_report(a, &rep);
+		(void)!write(a->ack_pipe[1], "", 1);
 	} else if (n == 0) {
 		char text[16];
 
@@ -236,6 +240,15 @@ static void read_reports(struct agent *a)
 		snprintf(text, sizeof(text), "%d", a->status);
 		(void)!link_control(a->link, LINK_END, 0, text);
 	}
+}
+
+static bool any_input(const struct pollfd *fds, int n)
+{
+	for (int i = 1; i < n; i++) {
+		if (fds[i].revents & POLLIN)
+			return true;
+	}
+	return false;
 }
 
 static int serve(struct agent *a)
@@ -252,7 +265,8 @@ static int serve(struct agent *a)
 		r = link_poll_done(a->link, fds, n);
 		if (r < 0)
 			return r;
-		if (a->running && (fds[n].revents & (POLLIN | POLLHUP)))
+		/* What the guest said before the end goes out before the report of the end. */
+		if (a->running && (fds[n].revents & (POLLIN | POLLHUP)) && !any_input(fds, n))
 			read_reports(a);
 	}
 	return 0;
@@ -265,7 +279,8 @@ int agent_run(int link_fd)
 	(void)signal(SIGPIPE, SIG_IGN);
 	a.cfg.vps = 2;
 	if (link_create(link_fd, &agent_link_ops, &a, &a.link) < 0 ||
-	    pipe2(a.log_pipe, O_CLOEXEC | O_NONBLOCK) < 0 || pipe2(a.report_pipe, O_CLOEXEC) < 0)
+	    pipe2(a.log_pipe, O_CLOEXEC | O_NONBLOCK) < 0 || pipe2(a.report_pipe, O_CLOEXEC) < 0 ||
+	    pipe2(a.ack_pipe, O_CLOEXEC) < 0)
 		return STATUS_FAILED;
 	(void)fcntl(a.log_pipe[1], F_SETPIPE_SZ, LOG_PIPE_BYTES);
 	a.cfg.stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

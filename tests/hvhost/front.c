@@ -32,6 +32,8 @@
 #define EMULATOR_RETRIES 3
 /* Output of a script held back so that a run the emulator killed can be repeated unnoticed. */
 #define HOLD_BYTES 65536
+/* How long an agent that was asked to stop may take. */
+#define STOP_GRACE_NS 4000000000u
 
 struct front {
 	const struct opts *o;
@@ -289,6 +291,7 @@ static void stop(struct front *f)
 	if (!f->quit)
 		(void)!link_control(f->link, LINK_STOP, 0, "");
 	f->quit = true;
+	f->deadline_ns = now_ns() + STOP_GRACE_NS;
 }
 
 static void read_stdin(struct front *f)
@@ -327,14 +330,12 @@ static int poll_timeout(struct front *f)
 	if (!f->deadline_ns)
 		return -1;
 	if (now >= f->deadline_ns) {
-		if (f->timed_out) { /* it did not stop in time, either */
+		if (f->quit) { /* it was asked to stop and did not */
 			(void)kill(f->child, SIGKILL);
 			return 1000;
 		}
 		f->timed_out = true;
-		f->deadline_ns = now + 3000000000u;
 		stop(f);
-		return 1000;
 	}
 	return (int)MIN((f->deadline_ns - now) / 1000000 + 1, 1000000);
 }

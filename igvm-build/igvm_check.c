@@ -57,7 +57,8 @@ static bool mask_only_type(const struct check *c, uint32_t mask, uint32_t type)
 static int once(struct check *c, const struct igvm_header *h, uint32_t *seen)
 {
 	if (*seen & h->mask)
-		return igvm_fail(c->err, h->off, "second %s for one platform", igvm_type_name(h->type));
+		return igvm_fail(c->err, h->off, "second %s for one platform",
+				 igvm_type_name(h->type));
 	*seen |= h->mask;
 	return 0;
 }
@@ -65,11 +66,12 @@ static int once(struct check *c, const struct igvm_header *h, uint32_t *seen)
 static int reserved(struct check *c, const struct igvm_header *h, uint64_t v)
 {
 	if (v)
-		return igvm_fail(c->err, h->off, "%s: a reserved field is not zero", igvm_type_name(h->type));
+		return igvm_fail(c->err, h->off, "%s: a reserved field is not zero",
+				 igvm_type_name(h->type));
 	return 0;
 }
 
-/* --- platform ------------------------------------------------------------------------------- */
+/* --- platform ---------------------------------------------------------------------------- */
 
 static bool boundary_ok(const struct igvm_platform *p)
 {
@@ -94,29 +96,35 @@ int igvm_check_platform(struct check *c, const struct igvm_header *h)
 	const struct igvm_platform *p = &h->platform;
 
 	if (!one_bit(p->mask))
-		return igvm_fail(c->err, h->off, "platform mask %#x does not have exactly one bit", p->mask);
+		return igvm_fail(c->err, h->off, "platform mask %#x does not have exactly one bit",
+				 p->mask);
 	if (p->mask & c->platforms)
 		return igvm_fail(c->err, h->off, "platform mask %#x is used twice", p->mask);
 	if (p->highest_vtl != 0 && p->highest_vtl != 2)
-		return igvm_fail(c->err, h->off, "highest VTL %u is neither 0 nor 2", p->highest_vtl);
+		return igvm_fail(c->err, h->off, "highest VTL %u is neither 0 nor 2",
+				 p->highest_vtl);
 	if (p->type > IGVM_PLATFORM_CCA)
 		return igvm_fail(c->err, h->off, "platform type %u is unknown", p->type);
 	if (p->version != 1)
 		return igvm_fail(c->err, h->off, "platform version %u is not 1", p->version);
 	if (mask_has_type(c, c->platforms, p->type))
-		return igvm_fail(c->err, h->off, "second platform header of type %s", igvm_platform_name(p->type));
+		return igvm_fail(c->err, h->off, "second platform header of type %s",
+				 igvm_platform_name(p->type));
 	if (!arch_ok(c->f->arch, p->type))
-		return igvm_fail(c->err, h->off, "platform %s does not exist on this file's architecture",
+		return igvm_fail(c->err, h->off,
+				 "platform %s does not exist on this file's architecture",
 				 igvm_platform_name(p->type));
 	if (!boundary_ok(p))
-		return igvm_fail(c->err, h->off, "shared GPA boundary %#llx is not allowed for platform %s",
-				 (unsigned long long)p->shared_gpa_boundary, igvm_platform_name(p->type));
+		return igvm_fail(c->err, h->off,
+				 "shared GPA boundary %#llx is not allowed for platform %s",
+				 (unsigned long long)p->shared_gpa_boundary,
+				 igvm_platform_name(p->type));
 	c->platform[__builtin_ctz(p->mask)] = p;
 	c->platforms |= p->mask;
 	return 0;
 }
 
-/* --- initialization --------------------------------------------------------------------------- */
+/* --- initialization ---------------------------------------------------------------------- */
 
 static int check_policy(struct check *c, const struct igvm_header *h)
 {
@@ -124,7 +132,8 @@ static int check_policy(struct check *c, const struct igvm_header *h)
 
 	if (r < 0)
 		return r;
-	if (mask_has_type(c, h->mask, IGVM_PLATFORM_SEV_SNP) && !(h->policy.policy & SNP_POLICY_MUST_BE_ONE))
+	if (mask_has_type(c, h->mask, IGVM_PLATFORM_SEV_SNP) &&
+	    !(h->policy.policy & SNP_POLICY_MUST_BE_ONE))
 		return igvm_fail(c->err, h->off, "GUEST_POLICY: bit 17 must be set for SEV_SNP");
 	return once(c, h, &c->policies);
 }
@@ -136,13 +145,16 @@ static int add_region(struct check *c, const struct igvm_header *h, uint64_t gpa
 		const struct igvm_header *o = c->region[i];
 		bool is_pt = o->type == IGVM_PAGE_TABLE_RELOCATION;
 
-		if ((o->mask & h->mask) && range_overlap(is_pt ? o->pt_reloc.gpa : o->reloc.gpa,
-							 is_pt ? o->pt_reloc.size : o->reloc.size, gpa, size))
-			return igvm_fail(c->err, h->off, "%s overlaps the region of the header at %#llx",
+		if ((o->mask & h->mask) &&
+		    range_overlap(is_pt ? o->pt_reloc.gpa : o->reloc.gpa,
+				  is_pt ? o->pt_reloc.size : o->reloc.size, gpa, size))
+			return igvm_fail(c->err, h->off,
+					 "%s overlaps the region of the header at %#llx",
 					 igvm_type_name(h->type), (unsigned long long)o->off);
 	}
 	if (c->n_region == IGVM_REGIONS_MAX)
-		return igvm_fail(c->err, h->off, "more than %u relocation headers", IGVM_REGIONS_MAX);
+		return igvm_fail(c->err, h->off, "more than %u relocation headers",
+				 IGVM_REGIONS_MAX);
 	c->region[c->n_region++] = h;
 	return 0;
 }
@@ -152,17 +164,21 @@ static int check_region(struct check *c, const struct igvm_header *h)
 	const struct igvm_reloc_region *x = &h->reloc;
 
 	if (!x->alignment || !page_aligned(x->alignment))
-		return igvm_fail(c->err, h->off, "RELOCATABLE_REGION: alignment %#llx is not a multiple of 4096",
+		return igvm_fail(c->err, h->off,
+				 "RELOCATABLE_REGION: alignment %#llx is not a multiple of 4096",
 				 (unsigned long long)x->alignment);
 	if (!x->size || !page_aligned(x->size))
-		return igvm_fail(c->err, h->off, "RELOCATABLE_REGION: size %#llx is not a multiple of 4096",
+		return igvm_fail(c->err, h->off,
+				 "RELOCATABLE_REGION: size %#llx is not a multiple of 4096",
 				 (unsigned long long)x->size);
 	if (x->gpa % x->alignment || x->min_gpa % x->alignment || x->max_gpa % x->alignment)
-		return igvm_fail(c->err, h->off,
-				 "RELOCATABLE_REGION: base, minimum or maximum is not a multiple of the alignment");
+		return igvm_fail(
+			c->err, h->off,
+			"RELOCATABLE_REGION: base or limit is not a multiple of the alignment");
 	if (!gpa_ok(x->gpa, x->size) || x->max_gpa > GPA_LIMIT || x->min_gpa > x->max_gpa ||
 	    x->size > x->max_gpa - x->min_gpa)
-		return igvm_fail(c->err, h->off, "RELOCATABLE_REGION: region does not fit its own limits");
+		return igvm_fail(c->err, h->off,
+				 "RELOCATABLE_REGION: region does not fit its own limits");
 	if (x->flags & ~(IGVM_RELOC_IS_VTL2 | IGVM_RELOC_APPLY_PC | IGVM_RELOC_APPLY_GDTR))
 		return igvm_fail(c->err, h->off, "RELOCATABLE_REGION: unknown flags %#x", x->flags);
 	return add_region(c, h, x->gpa, x->size);
@@ -176,9 +192,11 @@ static int check_pt_reloc(struct check *c, const struct igvm_header *h)
 	if (r < 0)
 		return r;
 	if (!page_aligned(x->gpa) || !page_aligned(x->size) || !page_aligned(x->used_size))
-		return igvm_fail(c->err, h->off, "PAGE_TABLE_RELOCATION: base or size is not a multiple of 4096");
+		return igvm_fail(c->err, h->off,
+				 "PAGE_TABLE_RELOCATION: base or size is not a multiple of 4096");
 	if (!x->used_size || x->used_size > x->size || !gpa_ok(x->gpa, x->size))
-		return igvm_fail(c->err, h->off, "PAGE_TABLE_RELOCATION: used size %#llx does not fit size %#llx",
+		return igvm_fail(c->err, h->off,
+				 "PAGE_TABLE_RELOCATION: used size %#llx does not fit size %#llx",
 				 (unsigned long long)x->used_size, (unsigned long long)x->size);
 	r = once(c, h, &c->pt_relocs);
 	return r < 0 ? r : add_region(c, h, x->gpa, x->size);
@@ -213,9 +231,11 @@ static int check_cca(struct check *c, const struct igvm_header *h)
 	if (!mask_only_type(c, h->mask, IGVM_PLATFORM_CCA))
 		return igvm_fail(c->err, h->off, "CCA_POLICY for a platform other than CCA");
 	if (x->required_ones & x->required_zeroes)
-		return igvm_fail(c->err, h->off, "CCA_POLICY: a bit is required to be both one and zero");
+		return igvm_fail(c->err, h->off,
+				 "CCA_POLICY: a bit is required to be both one and zero");
 	if (x->hash > 2 || x->lfa > 1)
-		return igvm_fail(c->err, h->off, "CCA_POLICY: hash %u or LFA policy %u is unknown", x->hash, x->lfa);
+		return igvm_fail(c->err, h->off, "CCA_POLICY: hash %u or LFA policy %u is unknown",
+				 x->hash, x->lfa);
 	return once(c, h, &c->cca_policies);
 }
 
@@ -236,7 +256,7 @@ int igvm_check_init(struct check *c, const struct igvm_header *h)
 	}
 }
 
-/* --- directives ------------------------------------------------------------------------------- */
+/* --- directives -------------------------------------------------------------------------- */
 
 static struct check_area *area_find(struct check *c, uint32_t index)
 {
@@ -251,18 +271,22 @@ static int check_area(struct check *c, const struct igvm_header *h)
 	const struct igvm_param_area *x = &h->area;
 
 	if (!x->size || !page_aligned(x->size))
-		return igvm_fail(c->err, h->off, "PARAMETER_AREA: size %#llx is not a multiple of 4096",
+		return igvm_fail(c->err, h->off,
+				 "PARAMETER_AREA: size %#llx is not a multiple of 4096",
 				 (unsigned long long)x->size);
 	if (area_find(c, x->index))
-		return igvm_fail(c->err, h->off, "PARAMETER_AREA: index %u is allocated twice", x->index);
+		return igvm_fail(c->err, h->off, "PARAMETER_AREA: index %u is allocated twice",
+				 x->index);
 	if (c->n_area == IGVM_AREAS_MAX || x->size > IGVM_AREA_BYTES_MAX - c->area_bytes)
 		return igvm_fail(c->err, h->off, "more than %u parameter areas or %u bytes of them",
 				 IGVM_AREAS_MAX, IGVM_AREA_BYTES_MAX);
 	if (x->file_off && !igvm_is_file_data(c->f, x->file_off, x->size))
-		return igvm_fail(c->err, h->off, "PARAMETER_AREA: initial data at %#x is not inside the file data",
+		return igvm_fail(c->err, h->off,
+				 "PARAMETER_AREA: initial data at %#x is not inside the file data",
 				 x->file_off);
 	c->area_bytes += x->size;
-	c->area[c->n_area++] = (struct check_area){ .index = x->index, .size = x->size, .off = h->off };
+	c->area[c->n_area++] =
+		(struct check_area){ .index = x->index, .size = x->size, .off = h->off };
 	return 0;
 }
 
@@ -290,10 +314,12 @@ static int check_param(struct check *c, const struct igvm_header *h)
 		return igvm_fail(c->err, h->off, "%s: parameter area %u does not exist (yet)",
 				 igvm_type_name(h->type), h->param.index);
 	if (a->state != AREA_OPEN)
-		return igvm_fail(c->err, h->off, "%s: parameter area %u is used after its PARAMETER_INSERT",
+		return igvm_fail(c->err, h->off,
+				 "%s: parameter area %u is used after its PARAMETER_INSERT",
 				 igvm_type_name(h->type), h->param.index);
 	if (!range_ok(h->param.byte_off, param_min_len(h->type), a->size))
-		return igvm_fail(c->err, h->off, "%s: byte offset %#x does not fit parameter area %u",
+		return igvm_fail(c->err, h->off,
+				 "%s: byte offset %#x does not fit parameter area %u",
 				 igvm_type_name(h->type), h->param.byte_off, h->param.index);
 	return 0;
 }
@@ -306,7 +332,8 @@ static int check_insert_place(struct check *c, const struct igvm_header *h, uint
 
 		if (o->type == IGVM_PAGE_TABLE_RELOCATION && (o->mask & h->mask) &&
 		    range_overlap(o->pt_reloc.gpa, o->pt_reloc.size, h->insert.gpa, size))
-			return igvm_fail(c->err, h->off, "PARAMETER_INSERT inside the page tables to be relocated");
+			return igvm_fail(c->err, h->off,
+					 "PARAMETER_INSERT inside the page tables to be relocated");
 	}
 	return 0;
 }
@@ -316,13 +343,16 @@ static int check_insert(struct check *c, const struct igvm_header *h)
 	struct check_area *a = area_find(c, h->insert.index);
 
 	if (!a)
-		return igvm_fail(c->err, h->off, "PARAMETER_INSERT: parameter area %u does not exist (yet)",
+		return igvm_fail(c->err, h->off,
+				 "PARAMETER_INSERT: parameter area %u does not exist (yet)",
 				 h->insert.index);
 	if (a->state != AREA_OPEN)
-		return igvm_fail(c->err, h->off, "PARAMETER_INSERT: parameter area %u is inserted twice",
+		return igvm_fail(c->err, h->off,
+				 "PARAMETER_INSERT: parameter area %u is inserted twice",
 				 h->insert.index);
 	if (!page_aligned(h->insert.gpa) || !gpa_ok(h->insert.gpa, a->size))
-		return igvm_fail(c->err, h->off, "PARAMETER_INSERT: GPA %#llx is misaligned or too high",
+		return igvm_fail(c->err, h->off,
+				 "PARAMETER_INSERT: GPA %#llx is misaligned or too high",
 				 (unsigned long long)h->insert.gpa);
 	a->state = AREA_INSERTED;
 	return check_insert_place(c, h, a->size);
@@ -345,9 +375,11 @@ static int check_page(struct check *c, const struct igvm_header *h)
 	if (x->type > IGVM_PAGE_CPUID_XF)
 		return igvm_fail(c->err, h->off, "PAGE_DATA: data type %u is unknown", x->type);
 	if (x->type != IGVM_PAGE_NORMAL && !mask_only_type(c, h->mask, IGVM_PLATFORM_SEV_SNP))
-		return igvm_fail(c->err, h->off, "PAGE_DATA: data type %u exists on SEV_SNP only", x->type);
+		return igvm_fail(c->err, h->off, "PAGE_DATA: data type %u exists on SEV_SNP only",
+				 x->type);
 	if (x->file_off && !igvm_is_file_data(c->f, x->file_off, KEEL_PAGE_SIZE))
-		return igvm_fail(c->err, h->off, "PAGE_DATA: data at %#x is not inside the file data", x->file_off);
+		return igvm_fail(c->err, h->off,
+				 "PAGE_DATA: data at %#x is not inside the file data", x->file_off);
 	return 0;
 }
 
@@ -359,8 +391,10 @@ static int check_required(struct check *c, const struct igvm_header *h)
 	if (r < 0)
 		return r;
 	if (!page_aligned(x->gpa) || !x->size || !page_aligned(x->size) || !gpa_ok(x->gpa, x->size))
-		return igvm_fail(c->err, h->off, "REQUIRED_MEMORY: range %#llx+%#x is empty, misaligned or too high",
-				 (unsigned long long)x->gpa, x->size);
+		return igvm_fail(
+			c->err, h->off,
+			"REQUIRED_MEMORY: range %#llx+%#x is empty, misaligned or too high",
+			(unsigned long long)x->gpa, x->size);
 	if (x->flags & ~IGVM_MEM_VTL2_PROTECTABLE)
 		return igvm_fail(c->err, h->off, "REQUIRED_MEMORY: unknown flags %#x", x->flags);
 	return 0;
@@ -371,7 +405,8 @@ static int check_error_range(struct check *c, const struct igvm_header *h)
 	const struct igvm_error_range *x = &h->error_range;
 
 	if (!page_aligned(x->gpa) || !x->size || !page_aligned(x->size) || !gpa_ok(x->gpa, x->size))
-		return igvm_fail(c->err, h->off, "ERROR_RANGE: range %#llx+%#x is empty, misaligned or too high",
+		return igvm_fail(c->err, h->off,
+				 "ERROR_RANGE: range %#llx+%#x is empty, misaligned or too high",
 				 (unsigned long long)x->gpa, x->size);
 	return 0;
 }
@@ -391,7 +426,8 @@ static int check_id_block(struct check *c, const struct igvm_header *h)
 static int check_vbs_measurement(struct check *c, const struct igvm_header *h)
 {
 	if (!mask_only_type(c, h->mask, IGVM_PLATFORM_VSM_ISOLATION))
-		return igvm_fail(c->err, h->off, "VBS_MEASUREMENT for a platform other than VSM_ISOLATION");
+		return igvm_fail(c->err, h->off,
+				 "VBS_MEASUREMENT for a platform other than VSM_ISOLATION");
 	return once(c, h, &c->vbs_measures);
 }
 
@@ -419,7 +455,7 @@ int igvm_check_directive(struct check *c, const struct igvm_header *h)
 	}
 }
 
-/* --- all headers together --------------------------------------------------------------------- */
+/* --- all headers together ---------------------------------------------------------------- */
 
 struct span {
 	uint64_t gpa, end;
@@ -470,8 +506,12 @@ static bool span_of(const struct check *c, const struct igvm_header *h, struct s
 	default:
 		return false;
 	}
-	*ret = (struct span){ .gpa = gpa, .end = gpa + len, .mask = h->mask, .off = h->off,
-			      .required = h->type == IGVM_REQUIRED_MEMORY, .flags = h->required.flags };
+	*ret = (struct span){ .gpa = gpa,
+			      .end = gpa + len,
+			      .mask = h->mask,
+			      .off = h->off,
+			      .required = h->type == IGVM_REQUIRED_MEMORY,
+			      .flags = h->required.flags };
 	return true;
 }
 
@@ -489,7 +529,8 @@ static int sweep(struct check *c, const struct span *s, size_t n, bool required)
 			if (*f && (*f)->end > s[i].gpa && !(required && (*f)->flags == s[i].flags))
 				return igvm_fail(c->err, MAX((*f)->off, s[i].off),
 						 "%s at GPA %#llx overlaps the header at %#llx",
-						 required ? "REQUIRED_MEMORY with other flags" : "content",
+						 required ? "REQUIRED_MEMORY with other flags"
+							  : "content",
 						 (unsigned long long)s[i].gpa,
 						 (unsigned long long)MIN((*f)->off, s[i].off));
 			if (!*f || (*f)->end < s[i].end)
@@ -542,14 +583,17 @@ static int check_relocations(struct check *c)
 		unsigned vtl = pt ? h->pt_reloc.vtl : h->reloc.vtl;
 		uint64_t cr3;
 
-		if (!mask_only_type(c, h->mask, IGVM_PLATFORM_VSM_ISOLATION) || vp != 0 || vtl > 2 ||
-		    !c->vsm_vp[vtl])
-			return igvm_fail(c->err, h->off, "%s: no VP_CONTEXT of a VSM platform for VP %u, VTL %u",
+		if (!mask_only_type(c, h->mask, IGVM_PLATFORM_VSM_ISOLATION) || vp != 0 ||
+		    vtl > 2 || !c->vsm_vp[vtl])
+			return igvm_fail(c->err, h->off,
+					 "%s: no VP_CONTEXT of a VSM platform for VP %u, VTL %u",
 					 igvm_type_name(h->type), vp, vtl);
 		cr3 = pt ? vp_cr3(c->f, c->vsm_vp[vtl]) : 0;
 		if (pt && cr3 != h->pt_reloc.gpa)
-			return igvm_fail(c->err, h->off, "PAGE_TABLE_RELOCATION: CR3 is %#llx, the tables are at %#llx",
-					 (unsigned long long)cr3, (unsigned long long)h->pt_reloc.gpa);
+			return igvm_fail(
+				c->err, h->off,
+				"PAGE_TABLE_RELOCATION: CR3 is %#llx, the tables are at %#llx",
+				(unsigned long long)cr3, (unsigned long long)h->pt_reloc.gpa);
 	}
 	return 0;
 }
@@ -560,8 +604,8 @@ int igvm_check_whole(struct check *c)
 
 	for (size_t i = 0; i < c->n_area; i++)
 		if (c->area[i].state != AREA_INSERTED)
-			return igvm_fail(c->err, c->area[i].off, "parameter area %u is never inserted",
-					 c->area[i].index);
+			return igvm_fail(c->err, c->area[i].off,
+					 "parameter area %u is never inserted", c->area[i].index);
 	r = check_relocations(c);
 	return r < 0 ? r : check_overlaps(c);
 }

@@ -19,10 +19,14 @@ struct reg_span {
 
 /* Registers a loader can set, x64. */
 static const struct reg_span regs_x64[] = {
-	{ HVREG_RAX, HVREG_RFLAGS }, { HVREG_CR0, HVREG_CR0 },
-	{ HVREG_CR3, HVREG_CR4 }, { HVREG_ES, HVREG_TR },
-	{ HVREG_IDTR, HVREG_GDTR }, { HVREG_EFER, HVREG_EFER },
-	{ HVREG_APIC_BASE, HVREG_PAT }, { HVREG_MTRR_DEF_TYPE, HVREG_MTRR_DEF_TYPE },
+	{ HVREG_RAX, HVREG_RFLAGS },
+	{ HVREG_CR0, HVREG_CR0 },
+	{ HVREG_CR3, HVREG_CR4 },
+	{ HVREG_ES, HVREG_TR },
+	{ HVREG_IDTR, HVREG_GDTR },
+	{ HVREG_EFER, HVREG_EFER },
+	{ HVREG_APIC_BASE, HVREG_PAT },
+	{ HVREG_MTRR_DEF_TYPE, HVREG_MTRR_DEF_TYPE },
 	{ HVREG_MTRR_PHYS_BASE0, HVREG_MTRR_PHYS_BASE0 + 15 },
 	{ HVREG_MTRR_PHYS_MASK0, HVREG_MTRR_PHYS_MASK0 + 15 },
 	{ HVREG_MTRR_FIX64K, HVREG_MTRR_FIX4K_F8000 },
@@ -48,20 +52,27 @@ static bool reg_known(uint32_t arch, uint32_t name)
 /* One register of the list: known, of the one VTL, named once, padding zero. */
 static int check_reg(struct check *c, const struct igvm_header *h, uint32_t i, unsigned vtl)
 {
-	const uint8_t *raw = c->f->data + h->vp.file_off + 4 + (size_t)i * sizeof(struct igvm_vbs_reg);
+	const uint8_t *raw =
+		c->f->data + h->vp.file_off + 4 + (size_t)i * sizeof(struct igvm_vbs_reg);
 	struct igvm_reg reg = igvm_vbs_reg_get(c->f, h, i);
 	uint64_t off = (uint64_t)(raw - c->f->data);
 
-	for (size_t b = offsetof(struct igvm_vbs_reg, rsvd); b < offsetof(struct igvm_vbs_reg, value); b++)
+	for (size_t b = offsetof(struct igvm_vbs_reg, rsvd);
+	     b < offsetof(struct igvm_vbs_reg, value); b++)
 		if (raw[b])
-			return igvm_fail(c->err, off + b, "register list: a reserved byte is not zero");
+			return igvm_fail(c->err, off + b,
+					 "register list: a reserved byte is not zero");
 	if (reg.vtl != vtl)
-		return igvm_fail(c->err, off, "register list: VTL %u and VTL %u in one VP_CONTEXT", vtl, reg.vtl);
+		return igvm_fail(c->err, off, "register list: VTL %u and VTL %u in one VP_CONTEXT",
+				 vtl, reg.vtl);
 	if (!reg_known(c->f->arch, reg.name))
-		return igvm_fail(c->err, off, "register list: register %#x is not one that can be loaded", reg.name);
+		return igvm_fail(c->err, off,
+				 "register list: register %#x is not one that can be loaded",
+				 reg.name);
 	for (uint32_t k = 0; k < i; k++)
 		if (igvm_vbs_reg_get(c->f, h, k).name == reg.name)
-			return igvm_fail(c->err, off, "register list: register %#x appears twice", reg.name);
+			return igvm_fail(c->err, off, "register list: register %#x appears twice",
+					 reg.name);
 	return 0;
 }
 
@@ -72,17 +83,24 @@ static int check_vsm(struct check *c, const struct igvm_header *h, const struct 
 	int r;
 
 	if (h->vp.gpa || h->vp.vp_index)
-		return igvm_fail(c->err, h->off, "VP_CONTEXT: GPA and VP index must be 0 on VSM_ISOLATION");
+		return igvm_fail(c->err, h->off,
+				 "VP_CONTEXT: GPA and VP index must be 0 on VSM_ISOLATION");
 	if (!igvm_is_file_data(c->f, h->vp.file_off, 4))
-		return igvm_fail(c->err, h->off, "VP_CONTEXT: data at %#x is not inside the file data", h->vp.file_off);
+		return igvm_fail(c->err, h->off,
+				 "VP_CONTEXT: data at %#x is not inside the file data",
+				 h->vp.file_off);
 	count = igvm_vbs_reg_count(c->f, h);
 	if (!count || count > IGVM_REGS_MAX ||
-	    !igvm_is_file_data(c->f, h->vp.file_off, 4 + (uint64_t)count * sizeof(struct igvm_vbs_reg)))
-		return igvm_fail(c->err, h->off, "VP_CONTEXT: %u registers are none, too many, or past the file's end",
-				 count);
+	    !igvm_is_file_data(c->f, h->vp.file_off,
+			       4 + (uint64_t)count * sizeof(struct igvm_vbs_reg)))
+		return igvm_fail(
+			c->err, h->off,
+			"VP_CONTEXT: %u registers are none, too many, or past the file's end",
+			count);
 	vtl = igvm_vbs_reg_get(c->f, h, 0).vtl;
 	if (vtl > p->highest_vtl)
-		return igvm_fail(c->err, h->off, "VP_CONTEXT: VTL %u is above the platform's highest VTL %u", vtl,
+		return igvm_fail(c->err, h->off,
+				 "VP_CONTEXT: VTL %u is above the platform's highest VTL %u", vtl,
 				 p->highest_vtl);
 	if (c->vsm_vp[vtl])
 		return igvm_fail(c->err, h->off, "second VP_CONTEXT for VTL %u", vtl);
@@ -96,7 +114,8 @@ static int check_vsm(struct check *c, const struct igvm_header *h, const struct 
 }
 
 /* Platforms with one fixed-size context per VP; pages: the context is also placed in memory. */
-static int check_fixed_size(struct check *c, const struct igvm_header *h, uint32_t type, uint64_t len)
+static int check_fixed_size(struct check *c, const struct igvm_header *h, uint32_t type,
+			    uint64_t len)
 {
 	uint8_t **seen = &c->vp_seen[type];
 	uint8_t bit = (uint8_t)BIT(h->vp.vp_index % 8);
@@ -105,7 +124,9 @@ static int check_fixed_size(struct check *c, const struct igvm_header *h, uint32
 		return igvm_fail(c->err, h->off, "VP_CONTEXT: GPA %#llx is misaligned or too high",
 				 (unsigned long long)h->vp.gpa);
 	if (!igvm_is_file_data(c->f, h->vp.file_off, len))
-		return igvm_fail(c->err, h->off, "VP_CONTEXT: data at %#x is not inside the file data", h->vp.file_off);
+		return igvm_fail(c->err, h->off,
+				 "VP_CONTEXT: data at %#x is not inside the file data",
+				 h->vp.file_off);
 	if (!*seen)
 		*seen = calloc(1, (UINT16_MAX + 1) / 8);
 	if (!*seen)
@@ -121,7 +142,9 @@ int igvm_check_vp(struct check *c, const struct igvm_header *h)
 	const struct igvm_platform *p = igvm_mask_platform(c, h->mask);
 
 	if (!p)
-		return igvm_fail(c->err, h->off, "VP_CONTEXT: mask %#x does not select exactly one platform", h->mask);
+		return igvm_fail(c->err, h->off,
+				 "VP_CONTEXT: mask %#x does not select exactly one platform",
+				 h->mask);
 	if (h->vp.rsvd)
 		return igvm_fail(c->err, h->off, "VP_CONTEXT: a reserved field is not zero");
 	switch ((enum igvm_platform_type)p->type) {
@@ -137,5 +160,6 @@ int igvm_check_vp(struct check *c, const struct igvm_header *h)
 	case IGVM_PLATFORM_TDX:
 		break;
 	}
-	return igvm_fail(c->err, h->off, "VP_CONTEXT for platform TDX, which starts from its reset page");
+	return igvm_fail(c->err, h->off,
+			 "VP_CONTEXT for platform TDX, which starts from its reset page");
 }

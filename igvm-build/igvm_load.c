@@ -49,7 +49,8 @@ static bool in_map(const struct igvm_plan *plan, uint64_t gpa)
 static int put_page(struct load *l, uint64_t off, uint64_t gpa, const void *page)
 {
 	if (!in_map(l->plan, gpa)) {
-		(void)igvm_fail(l->err, off, "content at GPA %#llx is outside RAM", (unsigned long long)gpa);
+		(void)igvm_fail(l->err, off, "content at GPA %#llx is outside RAM",
+				(unsigned long long)gpa);
 		return -ENXIO;
 	}
 	return l->ops->write_page(l->ops->ctx, gpa, page);
@@ -173,7 +174,8 @@ static int load_page(struct load *l, const struct igvm_header *h)
 	size_t len;
 
 	if (h->page.type != IGVM_PAGE_NORMAL)
-		return igvm_fail(l->err, h->off, "PAGE_DATA: data type %u needs hardware isolation", h->page.type);
+		return igvm_fail(l->err, h->off, "PAGE_DATA: data type %u needs hardware isolation",
+				 h->page.type);
 	data = igvm_data(l->f, h, &len);
 	if (l->tables && h->page.gpa >= pt->gpa && h->page.gpa - pt->gpa < pt->size) {
 		if (data)
@@ -211,9 +213,11 @@ static int load_vp(struct load *l, const struct igvm_header *h, struct igvm_load
 	for (uint32_t i = 0; i < n; i++) {
 		struct igvm_reg reg = igvm_vbs_reg_get(l->f, h, i);
 
-		if (reg.name == HVREG_RIP && plan->relocatable && (plan->reloc.flags & IGVM_RELOC_APPLY_PC))
+		if (reg.name == HVREG_RIP && plan->relocatable &&
+		    (plan->reloc.flags & IGVM_RELOC_APPLY_PC))
 			reg.val.u64 += plan->offset;
-		if (reg.name == HVREG_GDTR && plan->relocatable && (plan->reloc.flags & IGVM_RELOC_APPLY_GDTR))
+		if (reg.name == HVREG_GDTR && plan->relocatable &&
+		    (plan->reloc.flags & IGVM_RELOC_APPLY_GDTR))
 			reg.val.table.base += plan->offset;
 		if (reg.name == HVREG_CR3 && plan->has_page_tables)
 			reg.val.u64 += plan->offset;
@@ -247,7 +251,8 @@ static int load_all(struct load *l, struct igvm_load_result *res)
 
 	if (plan->offset && plan->has_page_tables) {
 		if (plan->pt.size > PT_REGION_MAX)
-			return igvm_fail(l->err, 0, "page table region is larger than %u bytes", PT_REGION_MAX);
+			return igvm_fail(l->err, 0, "page table region is larger than %u bytes",
+					 PT_REGION_MAX);
 		l->tables = calloc(1, plan->pt.size);
 		if (!l->tables)
 			return -ENOMEM;
@@ -270,7 +275,9 @@ int igvm_load(const struct igvm_file *file, const struct igvm_plan *plan,
 	int r = -ENOMEM;
 
 	if (l && res) {
-		*l = (struct load){ .f = file, .plan = plan, .params = params, .ops = ops, .err = err };
+		*l = (struct load){
+			.f = file, .plan = plan, .params = params, .ops = ops, .err = err
+		};
 		r = load_all(l, res);
 	}
 	if (r == 0)

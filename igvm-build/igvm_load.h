@@ -46,7 +46,7 @@ struct igvm_plan_cfg {
 struct igvm_plan {
 	const struct igvm_platform *platform;
 	uint32_t mask; /* the platform's bit */
-	uint64_t offset; /* added (modulo 2^64) to addresses in the relocated region; 0 = not moved */
+	uint64_t offset; /* added, modulo 2^64, to what moves; 0 = nothing moves */
 	bool relocatable; /* has the file a relocatable region for this platform? */
 	struct igvm_reloc_region reloc; /* as in the file, if relocatable */
 	bool has_page_tables; /* a page-table region moves with it */

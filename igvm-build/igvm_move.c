@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Relocation of x64 page tables: walk the old tree, collect its leaves, and build a new tree in
- * which leaves that map relocated memory have both their address and their target moved, so that an
- * identity map stays one. Input: tables out of a hostile file; each may be visited once, so the work
- * is bounded by the size of the region. Spec: IGVM file format, loader algorithm, step 5.
+ * which leaves that map relocated memory have both their address and their target moved, so that
+ * an identity map stays one. Input: tables out of a hostile file; each may be visited once, so the
+ * work is bounded by the size of the region. Spec: IGVM file format, loader algorithm, step 5.
  */
 #include "igvm_move.h"
 
@@ -40,12 +40,13 @@ static uint64_t level_size(unsigned level)
 
 static int bad(struct move *m, const char *why, uint64_t val)
 {
-	return igvm_fail(m->err, 0, "page tables cannot be relocated: %s (%#llx)", why, (unsigned long long)val);
+	return igvm_fail(m->err, 0, "page tables cannot be relocated: %s (%#llx)", why,
+			 (unsigned long long)val);
 }
 
 static uint8_t *new_entry(struct move *m, uint32_t table, uint32_t i)
 {
-	return m->new + (size_t)table * KEEL_PAGE_SIZE + (size_t)i * 8;
+	return m->new + (size_t)table *KEEL_PAGE_SIZE + (size_t)i * 8;
 }
 
 /* Add one mapping to the new tree, with the tables it needs. */
@@ -62,8 +63,10 @@ static int map_new(struct move *m, uint64_t va, uint64_t entry, unsigned leaf_le
 		val = le64_load(e);
 		if (!val) {
 			if (m->used == m->tables)
-				return bad(m, "the region has no room for another table", m->tables);
-			val = (base + (uint64_t)m->used++ * KEEL_PAGE_SIZE) | PTE_PRESENT | PTE_WRITE | PTE_ACCESSED;
+				return bad(m, "the region has no room for another table",
+					   m->tables);
+			val = (base + (uint64_t)m->used++ * KEEL_PAGE_SIZE) | PTE_PRESENT |
+			      PTE_WRITE | PTE_ACCESSED;
 			le64_store(e, val);
 		} else if (level < ROOT_LEVEL && (val & PTE_LARGE)) {
 			return bad(m, "two mappings meet after the move", va);
@@ -134,7 +137,8 @@ static int walk(struct move *m)
 			continue;
 		}
 		at = va[level] + pos[level] * level_size(level);
-		entry = le64_load(m->old + (size_t)table[level] * KEEL_PAGE_SIZE + (size_t)pos[level] * 8);
+		entry = le64_load(m->old + (size_t)table[level] * KEEL_PAGE_SIZE +
+				  (size_t)pos[level] * 8);
 		pos[level]++;
 		if (!(entry & PTE_PRESENT))
 			continue;
@@ -153,7 +157,8 @@ static int walk(struct move *m)
 	}
 }
 
-int igvm_move_tables(const struct igvm_plan *plan, const void *old, void *new, struct igvm_error *err)
+int igvm_move_tables(const struct igvm_plan *plan, const void *old, void *new,
+		     struct igvm_error *err)
 {
 	struct move m = { .plan = plan, .old = old, .new = new, .used = 1, .err = err };
 	int r;

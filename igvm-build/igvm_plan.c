@@ -38,7 +38,8 @@ static bool is_ram(const struct igvm_plan_cfg *cfg, uint64_t gpa, uint64_t len)
 
 static int no_fit(struct igvm_error *err, uint64_t off, const char *why, uint64_t gpa, uint64_t len)
 {
-	(void)igvm_fail(err, off, "%s: %#llx+%#llx", why, (unsigned long long)gpa, (unsigned long long)len);
+	(void)igvm_fail(err, off, "%s: %#llx+%#llx", why, (unsigned long long)gpa,
+			(unsigned long long)len);
 	return -ENXIO;
 }
 
@@ -51,7 +52,8 @@ static int find_regions(const struct igvm_file *f, struct igvm_plan *plan, struc
 	while ((h = igvm_next(f, &pos, plan->mask))) {
 		if (h->type == IGVM_RELOCATABLE_REGION) {
 			if (plan->relocatable)
-				return no_fit(err, h->off, "a second relocatable region is not supported",
+				return no_fit(err, h->off,
+					      "a second relocatable region is not supported",
 					      h->reloc.gpa, h->reloc.size);
 			plan->relocatable = true;
 			plan->reloc = h->reloc;
@@ -71,7 +73,8 @@ static int check_places(const struct igvm_file *f, const struct igvm_plan_cfg *c
 	size_t pos = 0;
 
 	if (plan->has_page_tables && !is_ram(cfg, plan->pt.gpa + plan->offset, plan->pt.size))
-		return no_fit(err, 0, "page tables are outside RAM", plan->pt.gpa + plan->offset, plan->pt.size);
+		return no_fit(err, 0, "page tables are outside RAM", plan->pt.gpa + plan->offset,
+			      plan->pt.size);
 	while ((h = igvm_next(f, &pos, plan->mask))) {
 		uint64_t gpa, len = KEEL_PAGE_SIZE;
 
@@ -84,8 +87,10 @@ static int check_places(const struct igvm_file *f, const struct igvm_plan_cfg *c
 			continue;
 		}
 		if (!is_ram(cfg, gpa, len))
-			return no_fit(err, h->off, h->type == IGVM_PAGE_DATA ? "content is outside RAM" :
-				      "required memory is outside RAM", gpa, len);
+			return no_fit(err, h->off,
+				      h->type == IGVM_PAGE_DATA ? "content is outside RAM"
+								: "required memory is outside RAM",
+				      gpa, len);
 	}
 	return 0;
 }
@@ -96,8 +101,10 @@ static int try_base(const struct igvm_file *f, const struct igvm_plan_cfg *cfg, 
 {
 	const struct igvm_reloc_region *x = &plan->reloc;
 
-	if (base % x->alignment || base < x->min_gpa || base > x->max_gpa || x->size > x->max_gpa - base)
-		return no_fit(err, 0, "base breaks the relocatable region's alignment or limits", base, x->size);
+	if (base % x->alignment || base < x->min_gpa || base > x->max_gpa ||
+	    x->size > x->max_gpa - base)
+		return no_fit(err, 0, "base breaks the relocatable region's alignment or limits",
+			      base, x->size);
 	plan->offset = base - x->gpa;
 	return check_places(f, cfg, plan, err);
 }
@@ -119,8 +126,8 @@ static uint64_t moved_span(const struct igvm_file *f, const struct igvm_plan *pl
 }
 
 /* The highest place of each RAM range, from the top of memory down. */
-static int fit_base(const struct igvm_file *f, const struct igvm_plan_cfg *cfg, struct igvm_plan *plan,
-		    struct igvm_error *err)
+static int fit_base(const struct igvm_file *f, const struct igvm_plan_cfg *cfg,
+		    struct igvm_plan *plan, struct igvm_error *err)
 {
 	uint64_t span = moved_span(f, plan);
 
@@ -138,8 +145,8 @@ static int fit_base(const struct igvm_file *f, const struct igvm_plan_cfg *cfg, 
 	return no_fit(err, 0, "no RAM range is large enough for the image", plan->reloc.gpa, span);
 }
 
-static int choose_base(const struct igvm_file *f, const struct igvm_plan_cfg *cfg, struct igvm_plan *plan,
-		       struct igvm_error *err)
+static int choose_base(const struct igvm_file *f, const struct igvm_plan_cfg *cfg,
+		       struct igvm_plan *plan, struct igvm_error *err)
 {
 	int r = check_places(f, cfg, plan, err);
 
@@ -170,13 +177,15 @@ static int add_map(struct igvm_plan *plan, uint64_t gpa, uint64_t end, uint16_t 
 	}
 	if (plan->n_map == IGVM_PLAN_MAP_MAX)
 		return -E2BIG;
-	plan->map[plan->n_map++] = (struct igvm_mem_entry){
-		.gpn = gpa / KEEL_PAGE_SIZE, .pages = (end - gpa) / KEEL_PAGE_SIZE, .type = type };
+	plan->map[plan->n_map++] = (struct igvm_mem_entry){ .gpn = gpa / KEEL_PAGE_SIZE,
+							    .pages = (end - gpa) / KEEL_PAGE_SIZE,
+							    .type = type };
 	return 0;
 }
 
 /* The type at gpa, and how far it reaches (at most to *end). */
-static uint16_t type_at(const struct igvm_file *f, const struct igvm_plan *plan, uint64_t gpa, uint64_t *end)
+static uint16_t type_at(const struct igvm_file *f, const struct igvm_plan *plan, uint64_t gpa,
+			uint64_t *end)
 {
 	const struct igvm_header *h;
 	uint16_t type = IGVM_MEM_MEMORY;
@@ -185,7 +194,8 @@ static uint16_t type_at(const struct igvm_file *f, const struct igvm_plan *plan,
 	while ((h = igvm_next(f, &pos, plan->mask))) {
 		uint64_t s, e;
 
-		if (h->type != IGVM_REQUIRED_MEMORY || !(h->required.flags & IGVM_MEM_VTL2_PROTECTABLE))
+		if (h->type != IGVM_REQUIRED_MEMORY ||
+		    !(h->required.flags & IGVM_MEM_VTL2_PROTECTABLE))
 			continue;
 		s = igvm_shift(plan, h->required.gpa);
 		e = s + h->required.size;
@@ -199,7 +209,8 @@ static uint16_t type_at(const struct igvm_file *f, const struct igvm_plan *plan,
 	return type;
 }
 
-static int build_map(const struct igvm_file *f, const struct igvm_plan_cfg *cfg, struct igvm_plan *plan)
+static int build_map(const struct igvm_file *f, const struct igvm_plan_cfg *cfg,
+		     struct igvm_plan *plan)
 {
 	for (size_t i = 0; i < cfg->n_ram; i++) {
 		uint64_t gpa = cfg->ram[i].gpa, stop = gpa + cfg->ram[i].len;

@@ -115,10 +115,12 @@ static int check_fixed_v2(struct igvm_file *f, struct igvm_error *err)
 	struct igvm_fixed_v2 x;
 
 	if (f->len < sizeof(x))
-		return igvm_fail(err, 0, "file is shorter than the version 2 fixed header (32 bytes)");
+		return igvm_fail(err, 0,
+				 "file is shorter than the version 2 fixed header (32 bytes)");
 	memcpy(&x, f->data, sizeof(x));
 	if (x.arch != IGVM_ARCH_X64 && x.arch != IGVM_ARCH_AARCH64)
-		return igvm_fail(err, 24, "architecture %u is neither x64 (0) nor AArch64 (1)", x.arch);
+		return igvm_fail(err, 24, "architecture %u is neither x64 (0) nor AArch64 (1)",
+				 x.arch);
 	if (x.page_size != KEEL_PAGE_SIZE)
 		return igvm_fail(err, 28, "page size %u is not 4096", x.page_size);
 	f->arch = x.arch;
@@ -129,15 +131,18 @@ static int check_fixed_sizes(struct igvm_file *f, const struct igvm_fixed_v1 *x,
 			     struct igvm_error *err)
 {
 	if (x->file_size != f->len)
-		return igvm_fail(err, 16, "total file size says %u bytes, the file has %zu", x->file_size,
-				 f->len);
+		return igvm_fail(err, 16, "total file size says %u bytes, the file has %zu",
+				 x->file_size, f->len);
 	if (x->var_off < fixed_len || x->var_off % 8)
-		return igvm_fail(err, 8, "variable header offset %#x is inside the fixed header or not a multiple of 8",
+		return igvm_fail(err, 8,
+				 "variable header offset %#x is in the fixed header or misaligned",
 				 x->var_off);
 	if (x->var_size % 8)
-		return igvm_fail(err, 12, "variable header size %#x is not a multiple of 8", x->var_size);
+		return igvm_fail(err, 12, "variable header size %#x is not a multiple of 8",
+				 x->var_size);
 	if ((uint64_t)x->var_off + x->var_size >= f->len)
-		return igvm_fail(err, 12, "variable headers end at %#llx, past or at the end of the file",
+		return igvm_fail(err, 12,
+				 "variable headers end at %#llx, past or at the end of the file",
 				 (unsigned long long)x->var_off + x->var_size);
 	f->var_off = x->var_off;
 	f->var_end = x->var_off + x->var_size;
@@ -169,7 +174,8 @@ static int check_fixed(struct igvm_file *f, struct igvm_error *err)
 		return r;
 	crc = checksum_of(f, fixed_len);
 	if (crc != x.checksum)
-		return igvm_fail(err, 20, "checksum is %#010x, the headers give %#010x", x.checksum, crc);
+		return igvm_fail(err, 20, "checksum is %#010x, the headers give %#010x", x.checksum,
+				 crc);
 	f->checksum = crc;
 	return 0;
 }
@@ -185,13 +191,14 @@ static int decode_one(struct igvm_file *f, uint32_t *pos, struct igvm_header *re
 	uint64_t padded = align_up((uint64_t)len, 8);
 
 	if (padded > left - 8)
-		return igvm_fail(err, *pos, "header of type %#x and length %u runs past the variable headers",
+		return igvm_fail(err, *pos,
+				 "header of type %#x and length %u runs past the variable headers",
 				 type, len);
 	if (!k && (!(type & IGVM_TYPE_OPTIONAL) || section_of(type) == SECTION_NONE))
 		return igvm_fail(err, *pos, "unknown header type %#x that is not optional", type);
 	if (k && len != k->len)
-		return igvm_fail(err, *pos + 4, "%s has length %u, must be %u", igvm_type_name(type), len,
-				 k->len);
+		return igvm_fail(err, *pos + 4, "%s has length %u, must be %u",
+				 igvm_type_name(type), len, k->len);
 	for (uint64_t i = len; i < padded; i++)
 		if (p[8 + i])
 			return igvm_fail(err, *pos + 8 + i, "padding after the header is not zero");
@@ -226,7 +233,8 @@ static int check_one(struct check *c, const struct igvm_header *h)
 	if (s == SECTION_PLATFORM)
 		return igvm_check_platform(c, h);
 	if (h->masked && (!h->mask || (h->mask & ~c->platforms)))
-		return igvm_fail(c->err, h->off, "%s: compatibility mask %#x names no platform of this file",
+		return igvm_fail(c->err, h->off,
+				 "%s: compatibility mask %#x names no platform of this file",
 				 igvm_type_name(h->type), h->mask);
 	return s == SECTION_INIT ? igvm_check_init(c, h) : igvm_check_directive(c, h);
 }
@@ -392,7 +400,8 @@ uint32_t igvm_vbs_reg_count(const struct igvm_file *file, const struct igvm_head
 	return le32_load(file->data + hdr->vp.file_off);
 }
 
-struct igvm_reg igvm_vbs_reg_get(const struct igvm_file *file, const struct igvm_header *hdr, uint32_t i)
+struct igvm_reg igvm_vbs_reg_get(const struct igvm_file *file, const struct igvm_header *hdr,
+				 uint32_t i)
 {
 	struct igvm_vbs_reg raw;
 	struct igvm_reg reg;

@@ -111,4 +111,5 @@ const void *igvm_data(const struct igvm_file *file, const struct igvm_header *hd
  * @i: 0 .. igvm_vbs_reg_count() - 1
  */
 uint32_t igvm_vbs_reg_count(const struct igvm_file *file, const struct igvm_header *hdr);
-struct igvm_reg igvm_vbs_reg_get(const struct igvm_file *file, const struct igvm_header *hdr, uint32_t i);
+struct igvm_reg igvm_vbs_reg_get(const struct igvm_file *file, const struct igvm_header *hdr,
+				 uint32_t i);

@@ -163,8 +163,11 @@ int igvm_writer_add(struct igvm_writer *w, uint32_t type, const void *body, uint
 static void fill_fixed(const struct igvm_writer *w, uint8_t *file, size_t fixed_len, size_t len)
 {
 	struct igvm_fixed_v2 x = {
-		.v1 = { .magic = IGVM_MAGIC, .version = w->version, .var_off = (uint32_t)fixed_len,
-			.var_size = (uint32_t)w->var.len, .file_size = (uint32_t)len },
+		.v1 = { .magic = IGVM_MAGIC,
+			.version = w->version,
+			.var_off = (uint32_t)fixed_len,
+			.var_size = (uint32_t)w->var.len,
+			.file_size = (uint32_t)len },
 		.arch = w->arch,
 		.page_size = KEEL_PAGE_SIZE,
 	};
@@ -176,7 +179,8 @@ static void fill_fixed(const struct igvm_writer *w, uint8_t *file, size_t fixed_
 
 int igvm_writer_finish(struct igvm_writer *w, void **ret_file, size_t *ret_len)
 {
-	size_t fixed_len = w->version == IGVM_V1 ? sizeof(struct igvm_fixed_v1) : sizeof(struct igvm_fixed_v2);
+	size_t fixed_len =
+		w->version == IGVM_V1 ? sizeof(struct igvm_fixed_v1) : sizeof(struct igvm_fixed_v2);
 	size_t data_off = fixed_len + w->var.len;
 	/* At least one byte of file data must follow the headers. */
 	size_t len = data_off + MAX(w->data.len, (size_t)1);

@@ -32,15 +32,18 @@ static void put_split(uint8_t *page, size_t lo_off, size_t hi_off, uint64_t v)
 }
 
 /* VTL2's memory only: the kernel must not even know of VTL0's. */
-static int put_e820(const struct memplan *plan, uint8_t *page, struct e820_ext *ext, size_t *ret_ext)
+static int put_e820(const struct memplan *plan, uint8_t *page, struct e820_ext *ext,
+		    size_t *ret_ext)
 {
 	struct e820_entry last = { 0 };
 	size_t n = 0;
 
 	for (size_t i = 0; i < plan->n_map; i++) {
 		const struct plan_entry *m = &plan->map[i];
-		struct e820_entry e = { .base = m->r.base, .len = m->r.len,
-					.type = m->type == BOOTMEM_VTL2_RAM ? E820_RAM : E820_RESERVED };
+		struct e820_entry e = { .base = m->r.base,
+					.len = m->r.len,
+					.type = m->type == BOOTMEM_VTL2_RAM ? E820_RAM
+									    : E820_RESERVED };
 
 		if (m->type == BOOTMEM_VTL0)
 			continue;

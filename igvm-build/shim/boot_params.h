@@ -55,5 +55,5 @@ struct boot_params_in {
  * @ext: used when the memory map has more than 128 entries
  * Returns: 0; -E2BIG (more than 640 entries)
  */
-must_check int boot_params_make(const struct boot_params_in *in, uint8_t *ret_page, struct setup_data *dtb,
-				struct e820_ext *ext);
+must_check int boot_params_make(const struct boot_params_in *in, uint8_t *ret_page,
+				struct setup_data *dtb, struct e820_ext *ext);

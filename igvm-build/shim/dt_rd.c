@@ -119,9 +119,14 @@ int dtr_open(const void *blob, size_t max, struct dtr *ret)
 	str = be32_load(h + 12);
 	if (be32_load(h + 20) < VERSION || be32_load(h + 24) > VERSION || size > max)
 		return -EBADMSG;
-	t = (struct dtr){ .st = h + st, .st_len = be32_load(h + 36), .str = (const char *)h + str,
-			  .str_len = be32_load(h + 32), .boot_cpu = be32_load(h + 28), .size = size };
-	if (st % 4 || t.st_len % 4 || !range_ok(st, t.st_len, size) || !range_ok(str, t.str_len, size))
+	t = (struct dtr){ .st = h + st,
+			  .st_len = be32_load(h + 36),
+			  .str = (const char *)h + str,
+			  .str_len = be32_load(h + 32),
+			  .boot_cpu = be32_load(h + 28),
+			  .size = size };
+	if (st % 4 || t.st_len % 4 || !range_ok(st, t.st_len, size) ||
+	    !range_ok(str, t.str_len, size))
 		return -EBADMSG;
 	if (check_structure(&t) < 0)
 		return -EBADMSG;

@@ -32,7 +32,8 @@ static int too_many(struct parse *p, const char *why)
 
 static bool range_valid(const struct host_range *r)
 {
-	return r->len && is_aligned(r->base | r->len, KEEL_PAGE_SIZE) && range_ok(r->base, r->len, ADDR_LIMIT);
+	return r->len && is_aligned(r->base | r->len, KEEL_PAGE_SIZE) &&
+	       range_ok(r->base, r->len, ADDR_LIMIT);
 }
 
 static int get_node(struct parse *p, uint32_t node, uint32_t *ret)
@@ -45,7 +46,7 @@ static int get_node(struct parse *p, uint32_t node, uint32_t *ret)
 	return 0;
 }
 
-/* --- CPUs --------------------------------------------------------------------------------------- */
+/* --- CPUs -------------------------------------------------------------------------------- */
 
 static int parse_cpu(struct parse *p, uint32_t node, uint32_t cells)
 {
@@ -88,7 +89,7 @@ static int parse_cpus(struct parse *p)
 	return r;
 }
 
-/* --- memory ------------------------------------------------------------------------------------- */
+/* --- memory ------------------------------------------------------------------------------ */
 
 static int add_mem(struct parse *p, const struct host_mem *m)
 {
@@ -102,8 +103,10 @@ static int add_mem(struct parse *p, const struct host_mem *m)
 	/* Hosts list memory in ascending order: this moves nothing then. */
 	while (at && out->mem[at - 1].r.base > m->r.base)
 		at--;
-	if ((at && range_overlap(out->mem[at - 1].r.base, out->mem[at - 1].r.len, m->r.base, m->r.len)) ||
-	    (at < out->n_mem && range_overlap(out->mem[at].r.base, out->mem[at].r.len, m->r.base, m->r.len)))
+	if ((at &&
+	     range_overlap(out->mem[at - 1].r.base, out->mem[at - 1].r.len, m->r.base, m->r.len)) ||
+	    (at < out->n_mem &&
+	     range_overlap(out->mem[at].r.base, out->mem[at].r.len, m->r.base, m->r.len)))
 		return bad(p, "memory ranges overlap");
 	memmove(&out->mem[at + 1], &out->mem[at], (out->n_mem - at) * sizeof(out->mem[0]));
 	out->mem[at] = *m;
@@ -127,21 +130,22 @@ static int parse_memory(struct parse *p, uint32_t node)
 	    !dtr_u32(&p->t, node, "microsoft,igvm-type", &m.igvm_type))
 		return bad(p, "a memory node's microsoft,igvm-type is not a u32");
 	for (uint32_t off = 0; off < len && r == 0; off += 16) {
-		m.r = (struct host_range){ .base = be64_load(reg + off), .len = be64_load(reg + off + 8) };
+		m.r = (struct host_range){ .base = be64_load(reg + off),
+					   .len = be64_load(reg + off + 8) };
 		r = add_mem(p, &m);
 	}
 	return r;
 }
 
-/* --- VMBus and serial port ---------------------------------------------------------------------- */
+/* --- VMBus and serial port --------------------------------------------------------------- */
 
 static int parse_mmio(struct parse *p, uint32_t node, struct host_vmbus *v)
 {
 	uint32_t len, ac, sc;
 	const uint8_t *ranges = dtr_prop(&p->t, node, "ranges", &len);
 
-	if (!dtr_u32(&p->t, node, "#address-cells", &ac) || !dtr_u32(&p->t, node, "#size-cells", &sc) ||
-	    ac != 2 || sc != 2)
+	if (!dtr_u32(&p->t, node, "#address-cells", &ac) ||
+	    !dtr_u32(&p->t, node, "#size-cells", &sc) || ac != 2 || sc != 2)
 		return bad(p, "vmbus: #address-cells and #size-cells must be 2");
 	if (!ranges)
 		return 0;
@@ -150,7 +154,8 @@ static int parse_mmio(struct parse *p, uint32_t node, struct host_vmbus *v)
 	if (len / 24 > HOST_MMIO_MAX)
 		return too_many(p, "vmbus: more than two ranges");
 	for (uint32_t off = 0; off < len; off += 24) {
-		struct host_range r = { .base = be64_load(ranges + off), .len = be64_load(ranges + off + 16) };
+		struct host_range r = { .base = be64_load(ranges + off),
+					.len = be64_load(ranges + off + 16) };
 
 		if (r.base != be64_load(ranges + off + 8))
 			return bad(p, "vmbus: a range is not mapped one to one");
@@ -207,7 +212,9 @@ static int parse_pio_bus(struct parse *p, uint32_t bus)
 		const uint8_t *reg = dtr_prop(&p->t, n, "reg", &len);
 
 		if (!reg || len != 16 || !dtr_u32(&p->t, n, "current-speed", &speed))
-			return bad(p, "x86-pio-bus: a device has no reg of 16 bytes or no current-speed");
+			return bad(
+				p,
+				"x86-pio-bus: a device has no reg of 16 bytes or no current-speed");
 		if (be64_load(reg) == COM3_PORT && dtr_compatible(&p->t, n, "ns16550")) {
 			p->out->com3 = true;
 			p->out->com3_speed = speed;
@@ -216,7 +223,7 @@ static int parse_pio_bus(struct parse *p, uint32_t bus)
 	return 0;
 }
 
-/* --- /chosen and /openhcl ----------------------------------------------------------------------- */
+/* --- /chosen and /openhcl ---------------------------------------------------------------- */
 
 static int parse_chosen(struct parse *p, uint32_t node)
 {
@@ -243,8 +250,10 @@ static int parse_mode(struct parse *p, uint32_t node)
 	out->alloc = HOST_ALLOC_VTL2;
 	out->has_memory_size = dtr_u64(&p->t, node, "memory-size", &out->memory_size);
 	out->has_mmio_size = dtr_u64(&p->t, node, "mmio-size", &out->mmio_size);
-	if ((out->has_memory_size && (!is_aligned(out->memory_size, KEEL_PAGE_SIZE) || out->memory_size > ADDR_LIMIT)) ||
-	    (out->has_mmio_size && (!is_aligned(out->mmio_size, KEEL_PAGE_SIZE) || out->mmio_size > ADDR_LIMIT)))
+	if ((out->has_memory_size &&
+	     (!is_aligned(out->memory_size, KEEL_PAGE_SIZE) || out->memory_size > ADDR_LIMIT)) ||
+	    (out->has_mmio_size &&
+	     (!is_aligned(out->mmio_size, KEEL_PAGE_SIZE) || out->mmio_size > ADDR_LIMIT)))
 		return bad(p, "/openhcl: memory-size or mmio-size is misaligned or too large");
 	return 0;
 }
@@ -259,7 +268,8 @@ static int parse_openhcl(struct parse *p, uint32_t node)
 
 	if (r < 0)
 		return r;
-	if (dtr_u64(&p->t, node, "vtl0-alias-map", &out->alias_map) && (out->alias_map & (out->alias_map - 1)))
+	if (dtr_u64(&p->t, node, "vtl0-alias-map", &out->alias_map) &&
+	    (out->alias_map & (out->alias_map - 1)))
 		return bad(p, "/openhcl: vtl0-alias-map has more than one bit");
 	sub = dtr_find(&p->t, node, "entropy");
 	data = sub == DTR_NONE ? NULL : dtr_prop(&p->t, sub, "reg", &len);
@@ -276,7 +286,7 @@ static int parse_openhcl(struct parse *p, uint32_t node)
 	return 0;
 }
 
-/* --- all ---------------------------------------------------------------------------------------- */
+/* --- all --------------------------------------------------------------------------------- */
 
 static int parse_root_child(struct parse *p, uint32_t n)
 {
@@ -300,13 +310,15 @@ static int check_mmio(struct parse *p, const struct host_vmbus *v, const struct 
 		const struct host_range *r = &v->mmio[i];
 
 		for (size_t k = 0; k < p->out->n_mem; k++)
-			if (range_overlap(r->base, r->len, p->out->mem[k].r.base, p->out->mem[k].r.len))
+			if (range_overlap(r->base, r->len, p->out->mem[k].r.base,
+					  p->out->mem[k].r.len))
 				return bad(p, "a vmbus range overlaps memory");
 		for (size_t k = 0; k < other->n_mmio; k++)
 			if (range_overlap(r->base, r->len, other->mmio[k].base, other->mmio[k].len))
 				return bad(p, "vmbus ranges of VTL0 and VTL2 overlap");
 	}
-	if (v->n_mmio == 2 && range_overlap(v->mmio[0].base, v->mmio[0].len, v->mmio[1].base, v->mmio[1].len))
+	if (v->n_mmio == 2 &&
+	    range_overlap(v->mmio[0].base, v->mmio[0].len, v->mmio[1].base, v->mmio[1].len))
 		return bad(p, "vmbus ranges of one VTL overlap");
 	return 0;
 }
@@ -316,7 +328,8 @@ static int parse_tree(struct parse *p)
 	uint32_t n, ac, sc;
 	int r;
 
-	if (!dtr_u32(&p->t, 0, "#address-cells", &ac) || !dtr_u32(&p->t, 0, "#size-cells", &sc) || ac != 2 || sc != 2)
+	if (!dtr_u32(&p->t, 0, "#address-cells", &ac) || !dtr_u32(&p->t, 0, "#size-cells", &sc) ||
+	    ac != 2 || sc != 2)
 		return bad(p, "root: #address-cells and #size-cells must be 2");
 	r = parse_cpus(p);
 	for (n = dtr_child(&p->t, 0); n != DTR_NONE && r == 0; n = dtr_sibling(&p->t, n))

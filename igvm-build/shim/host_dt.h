@@ -74,4 +74,5 @@ struct host_dt {
  * @ret_why: static text on failure
  * Returns: 0; -ENOENT (there is none); -EBADMSG (malformed); -E2BIG (beyond a limit)
  */
-must_check int host_dt_parse(const void *blob, size_t max, struct host_dt *ret, const char **ret_why);
+must_check int host_dt_parse(const void *blob, size_t max, struct host_dt *ret,
+			     const char **ret_why);

@@ -9,12 +9,14 @@
  * Options of OpenHCL that only its own kernel knows are left out.
  */
 static const char fixed[] =
-	"loglevel=8 log_buf_len=128K printk.time=1 console_msg_format=syslog coredump_filter=0x33 "
-	"cpufreq.off=1 cpuidle.off=1 cryptomgr.notests idle=halt initcall_blacklist=sbf_init lpj=3000000 "
-	"no_timer_check noxsave oops=panic panic_on_warn=0 panic_print=0 panic=-1 printk.devkmsg=on reboot=t "
-	"rootfstype=tmpfs sysctl.vm.compaction_proactiveness=0 tsc=reliable unknown_nmi_panic=1 rdinit=/init "
-	"hv_storvsc.storvsc_vcpus_per_sub_channel=2048 hv_storvsc.storvsc_max_hw_queues=2 "
-	"hv_storvsc.storvsc_ringbuffer_size=0x8000 acpi=off clearcpuid=pcid iommu=off pci=off swiotlb=1,1";
+	"loglevel=8 log_buf_len=128K printk.time=1 console_msg_format=syslog "
+	"coredump_filter=0x33 cpufreq.off=1 cpuidle.off=1 cryptomgr.notests idle=halt "
+	"initcall_blacklist=sbf_init lpj=3000000 no_timer_check noxsave oops=panic "
+	"panic_on_warn=0 panic_print=0 panic=-1 printk.devkmsg=on reboot=t "
+	"rootfstype=tmpfs sysctl.vm.compaction_proactiveness=0 tsc=reliable "
+	"unknown_nmi_panic=1 rdinit=/init hv_storvsc.storvsc_vcpus_per_sub_channel=2048 "
+	"hv_storvsc.storvsc_max_hw_queues=2 hv_storvsc.storvsc_ringbuffer_size=0x8000 "
+	"acpi=off clearcpuid=pcid iommu=off pci=off swiotlb=1,1";
 
 struct text {
 	char *p;

@@ -104,7 +104,8 @@ static void put_map(struct dtw *w, const struct memplan *plan)
 	}
 }
 
-static void put_mmio(struct dtw *w, const struct host_range *r, size_t n, enum bootcfg_mem_type type)
+static void put_mmio(struct dtw *w, const struct host_range *r, size_t n,
+		     enum bootcfg_mem_type type)
 {
 	for (size_t i = 0; i < n; i++) {
 		dtw_begin_at(w, "memory", r[i].base);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The device tree for VTL2's kernel and daemon: CPUs, VTL2's memory, VMBus, and what the shim found
- * out about the whole partition. Freestanding. Spec: igvm-boot, "Device tree for kernel and usermode".
+ * out about the whole partition. Freestanding. Spec: igvm-boot, "Device tree for kernel and
+ * usermode".
  */
 #pragma once
 
@@ -28,4 +29,5 @@ struct kern_dt_in {
  * @ret_len: bytes used
  * Returns: 0; -ENOSPC (does not fit)
  */
-must_check int kern_dt_make(const struct kern_dt_in *in, struct dtw *w, void *buf, size_t max, size_t *ret_len);
+must_check int kern_dt_make(const struct kern_dt_in *in, struct dtw *w, void *buf, size_t max,
+			    size_t *ret_len);

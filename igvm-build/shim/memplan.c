@@ -56,7 +56,7 @@ static bool inside(const struct host_range *in, const struct host_range *out)
 	return in->base >= out->base && end_of(in) <= end_of(out);
 }
 
-/* --- VTL2's RAM --------------------------------------------------------------------------------- */
+/* --- VTL2's RAM -------------------------------------------------------------------------- */
 
 static int add_ram(struct plan *p, const struct host_range *r, uint32_t node)
 {
@@ -149,7 +149,8 @@ static int take_node(struct plan *p, uint32_t node, uint64_t share)
 static int ram_from_vtl2(struct plan *p)
 {
 	const struct host_dt *host = p->host;
-	uint64_t size = host->has_memory_size ? host->memory_size : p->img->memory.len, bytes, nodes = 0;
+	uint64_t size = host->has_memory_size ? host->memory_size : p->img->memory.len, bytes,
+		 nodes = 0;
 	uint64_t node_set = 0;
 	int r;
 
@@ -175,7 +176,7 @@ static int check_ram(struct plan *p)
 	return fail(p, -EINVAL, "the image does not lie in one range of VTL2 memory");
 }
 
-/* --- MMIO --------------------------------------------------------------------------------------- */
+/* --- MMIO -------------------------------------------------------------------------------- */
 
 static uint64_t mmio_sum(const struct host_range *r, size_t n)
 {
@@ -197,7 +198,8 @@ static int carve_mmio(struct plan *p)
 		return fail(p, -ENOMEM, "VTL0 has no MMIO range above 4 GiB to give to VTL2");
 	last = &out->vtl0_mmio[1];
 	half = last->len / 2;
-	size = MAX(p->host->has_mmio_size ? p->host->mmio_size : 0, MIN(MAX(half, MMIO_AUTO_MIN), MMIO_AUTO_MAX));
+	size = MAX(p->host->has_mmio_size ? p->host->mmio_size : 0,
+		   MIN(MAX(half, MMIO_AUTO_MIN), MMIO_AUTO_MAX));
 	size = align_up(size, KEEL_PAGE_SIZE);
 	if (size >= last->len)
 		return fail(p, -ENOMEM, "VTL0 has too little MMIO to give some to VTL2");
@@ -225,7 +227,7 @@ static int plan_mmio(struct plan *p)
 	return 0;
 }
 
-/* --- map ---------------------------------------------------------------------------------------- */
+/* --- map --------------------------------------------------------------------------------- */
 
 /* Split map entry i so that a border falls on addr. */
 static int split(struct plan *p, size_t i, uint64_t addr)
@@ -246,7 +248,8 @@ static int split(struct plan *p, size_t i, uint64_t addr)
 }
 
 /* Give a range, all of which must now have type from, the type to. */
-static int paint(struct plan *p, const struct host_range *r, enum bootcfg_mem_type from, enum bootcfg_mem_type to)
+static int paint(struct plan *p, const struct host_range *r, enum bootcfg_mem_type from,
+		 enum bootcfg_mem_type to)
 {
 	struct memplan *out = p->out;
 	uint64_t left = r->len;
@@ -284,7 +287,8 @@ static int paint_special(struct plan *p, const struct host_range *r, enum bootcf
 
 static struct host_range pages_of(const struct host_range *r, uint64_t first, uint64_t n)
 {
-	return (struct host_range){ .base = r->base + first * KEEL_PAGE_SIZE, .len = n * KEEL_PAGE_SIZE };
+	return (struct host_range){ .base = r->base + first * KEEL_PAGE_SIZE,
+				    .len = n * KEEL_PAGE_SIZE };
 }
 
 static int paint_image(struct plan *p)
@@ -323,8 +327,9 @@ static int plan_map(struct plan *p)
 	for (size_t i = 0; i < p->host->n_mem; i++) {
 		const struct host_mem *m = &p->host->mem[i];
 
-		out->map[out->n_map++] = (struct plan_entry){ .r = m->r, .node = m->node,
-							      .igvm_type = m->igvm_type, .type = BOOTMEM_VTL0 };
+		out->map[out->n_map++] = (struct plan_entry){
+			.r = m->r, .node = m->node, .igvm_type = m->igvm_type, .type = BOOTMEM_VTL0
+		};
 	}
 	for (size_t i = 0; i < out->n_ram && r == 0; i++)
 		r = paint(p, &out->ram[i].r, BOOTMEM_VTL0, BOOTMEM_VTL2_RAM);
@@ -359,7 +364,7 @@ uint64_t memplan_ram_bytes(const struct memplan *plan)
 	return sum;
 }
 
-/* --- GPA pool ----------------------------------------------------------------------------------- */
+/* --- GPA pool ---------------------------------------------------------------------------- */
 
 /* The highest run of len free bytes of a node, or nothing. */
 static bool find_free(const struct plan *p, uint32_t node, uint64_t len, struct host_range *ret)
@@ -409,8 +414,8 @@ static int split_pool(struct plan *p, uint64_t pages)
 	return r;
 }
 
-int memplan_pool(struct memplan *plan, const struct plan_image *img, uint64_t pages, bool pool_split,
-		 const char **ret_why)
+int memplan_pool(struct memplan *plan, const struct plan_image *img, uint64_t pages,
+		 bool pool_split, const char **ret_why)
 {
 	struct plan p = { .img = img, .out = plan, .why = "" };
 	struct host_range probe;

@@ -58,8 +58,8 @@ struct memplan {
  * -E2BIG (beyond a limit)
  * Trust: @host is checked by host_dt.c; @img is measured.
  */
-must_check int memplan_make(const struct host_dt *host, const struct plan_image *img, struct memplan *ret,
-			    const char **ret_why);
+must_check int memplan_make(const struct host_dt *host, const struct plan_image *img,
+			    struct memplan *ret, const char **ret_why);
 
 /**
  * memplan_pool - take the GPA pool out of VTL2's RAM of a finished plan
@@ -67,8 +67,8 @@ must_check int memplan_make(const struct host_dt *host, const struct plan_image 
  * @split: spread it over the nodes even if one has room
  * Returns: 0; -ENOMEM; -E2BIG. The plan is undefined after a failure.
  */
-must_check int memplan_pool(struct memplan *plan, const struct plan_image *img, uint64_t pages, bool split,
-			    const char **ret_why);
+must_check int memplan_pool(struct memplan *plan, const struct plan_image *img, uint64_t pages,
+			    bool split, const char **ret_why);
 
 /* Bytes of RAM that VTL2 owns. */
 uint64_t memplan_ram_bytes(const struct memplan *plan);

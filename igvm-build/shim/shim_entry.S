@@ -35,7 +35,11 @@ shim_entry:
 	ud2
 	.size shim_entry, . - shim_entry
 
-/* One 16-byte stub per exception; the frame becomes {vector, error code, RIP, CS, RFLAGS, RSP, SS}. */
+/*
+ * One 16-byte stub per exception; the frame becomes {vector, error code, RIP, CS, RFLAGS, RSP, SS}.
+ * Bits of the mask: exceptions for which the CPU pushes an error code itself.
+ */
+#define WITH_ERROR_CODE 0x60227d00
 	.text
 	.balign 16
 	.globl shim_vectors
@@ -44,8 +48,7 @@ shim_vectors:
 	.set vector, 0
 	.rept 32
 	.balign 16
-	.if (vector == 8) || ((vector >= 10) && (vector <= 14)) || (vector == 17) || (vector == 21) || (vector == 29) || (vector == 30)
-	.else
+	.if ((WITH_ERROR_CODE >> vector) & 1) == 0
 	push $0
 	.endif
 	push $vector

@@ -12,4 +12,5 @@
  * @max: size of @ret, at least 1; longer text is cut
  * Returns: characters written, NUL not counted
  */
-size_t shim_vformat(char *ret, size_t max, const char *fmt, va_list ap) __attribute__((format(printf, 3, 0)));
+size_t shim_vformat(char *ret, size_t max, const char *fmt, va_list ap)
+	__attribute__((format(printf, 3, 0)));

@@ -15,7 +15,7 @@
 #define FEATURE_TIME_REF_COUNT BIT(1) /* leaf 0x40000003 EAX */
 #define FEATURE_HYPERCALL BIT(5)
 #define PRIVILEGE_ISOLATION BIT(22) /* EBX */
-#define ISOLATION_TYPE(ebx) ((ebx) & 15)
+#define ISOLATION_TYPE(ebx) ((ebx)&15)
 
 static uint8_t call_page[KEEL_PAGE_SIZE] __attribute__((aligned(KEEL_PAGE_SIZE)));
 static uint8_t in_page[KEEL_PAGE_SIZE] __attribute__((aligned(KEEL_PAGE_SIZE)));
@@ -76,7 +76,9 @@ static uint64_t hypercall(uint64_t control)
 
 uint16_t shim_hv_register(uint32_t name, uint64_t *ret)
 {
-	struct hv_regs_in head = { .partition = HV_PARTITION_SELF, .vp = HV_VP_SELF, .vtl = HV_INPUT_VTL_SELF };
+	struct hv_regs_in head = { .partition = HV_PARTITION_SELF,
+				   .vp = HV_VP_SELF,
+				   .vtl = HV_INPUT_VTL_SELF };
 	uint64_t result;
 
 	memcpy(in_page, &head, sizeof(head));

@@ -19,7 +19,9 @@ static inline struct cpuid_regs hw_cpuid(uint32_t leaf)
 {
 	struct cpuid_regs r;
 
-	__asm__ volatile("cpuid" : "=a"(r.eax), "=b"(r.ebx), "=c"(r.ecx), "=d"(r.edx) : "a"(leaf), "c"(0));
+	__asm__ volatile("cpuid"
+			 : "=a"(r.eax), "=b"(r.ebx), "=c"(r.ecx), "=d"(r.edx)
+			 : "a"(leaf), "c"(0));
 	return r;
 }
 
@@ -33,7 +35,10 @@ static inline uint64_t hw_rdmsr(uint32_t msr)
 
 static inline void hw_wrmsr(uint32_t msr, uint64_t v)
 {
-	__asm__ volatile("wrmsr" : : "a"((uint32_t)v), "d"((uint32_t)(v >> 32)), "c"(msr) : "memory");
+	__asm__ volatile("wrmsr"
+			 :
+			 : "a"((uint32_t)v), "d"((uint32_t)(v >> 32)), "c"(msr)
+			 : "memory");
 }
 
 static inline void hw_outb(uint16_t port, uint8_t v)
@@ -49,7 +54,7 @@ static inline uint8_t hw_inb(uint16_t port)
 	return v;
 }
 
-/* --- log ---------------------------------------------------------------------------------------- */
+/* --- log --------------------------------------------------------------------------------- */
 
 /* Start logging into the image's log buffer; text before that is lost. */
 void shim_log_init(void *buf, size_t len);
@@ -60,7 +65,7 @@ void shim_log_com3(void);
 /* One line; the prefix and the line break are added. */
 void shim_log(const char *fmt, ...) printf_like(1, 2);
 
-/* --- the end ------------------------------------------------------------------------------------ */
+/* --- the end ----------------------------------------------------------------------------- */
 
 /**
  * shim_panic - log, report through the crash MSRs when the hypervisor has them, and stop
@@ -70,7 +75,7 @@ _Noreturn void shim_panic(const char *fmt, ...) printf_like(1, 2);
 /* Catch exceptions: they end in shim_panic(). */
 void shim_idt_init(void);
 
-/* --- hypervisor --------------------------------------------------------------------------------- */
+/* --- hypervisor -------------------------------------------------------------------------- */
 
 enum shim_hv_isolation {
 	SHIM_HV_NONE,

@@ -96,8 +96,8 @@ static void crash_report(size_t len)
 	hw_wrmsr(HVMSR_CRASH_P0 + 2, ~0ull);
 	hw_wrmsr(HVMSR_CRASH_P0 + 3, (uintptr_t)crash_text);
 	hw_wrmsr(HVMSR_CRASH_P4, len);
-	hw_wrmsr(HVMSR_CRASH_CTL,
-		 CRASH_PRE_OS_ID | HV_CRASH_CTL_NO_DUMP | HV_CRASH_CTL_MESSAGE | HV_CRASH_CTL_NOTIFY);
+	hw_wrmsr(HVMSR_CRASH_CTL, CRASH_PRE_OS_ID | HV_CRASH_CTL_NO_DUMP | HV_CRASH_CTL_MESSAGE |
+					  HV_CRASH_CTL_NOTIFY);
 }
 
 _Noreturn void shim_panic(const char *fmt, ...)
@@ -122,7 +122,7 @@ _Noreturn void bug_hit(const char *file, int line, const char *func, const char 
 	shim_panic("BUG: %s:%u: %s: %s", file, (unsigned)line, func, cond);
 }
 
-/* --- exceptions --------------------------------------------------------------------------------- */
+/* --- exceptions -------------------------------------------------------------------------- */
 
 #define VECTORS 32u
 #define VECTOR_STUB_BYTES 16u
@@ -149,7 +149,8 @@ _Noreturn void shim_exception(const struct exception_frame *f)
 
 	__asm__ volatile("mov %%cr2, %0" : "=r"(cr2));
 	shim_panic("exception %u, error %llx, rip %llx, cr2 %llx", (unsigned)f->vector,
-		   (unsigned long long)f->error, (unsigned long long)f->rip, (unsigned long long)cr2);
+		   (unsigned long long)f->error, (unsigned long long)f->rip,
+		   (unsigned long long)cr2);
 }
 
 void shim_idt_init(void)
@@ -164,8 +165,11 @@ void shim_idt_init(void)
 	for (unsigned i = 0; i < VECTORS; i++) {
 		uint64_t at = (uintptr_t)shim_vectors[i];
 
-		idt[i] = (struct idt_gate){ .off_lo = (uint16_t)at, .sel = cs, .attr = GATE_INTERRUPT,
-					    .off_mid = (uint16_t)(at >> 16), .off_hi = (uint32_t)(at >> 32) };
+		idt[i] = (struct idt_gate){ .off_lo = (uint16_t)at,
+					    .sel = cs,
+					    .attr = GATE_INTERRUPT,
+					    .off_mid = (uint16_t)(at >> 16),
+					    .off_hi = (uint32_t)(at >> 32) };
 	}
 	__asm__ volatile("lidt %0" : : "m"(idtr) : "memory");
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The boot shim's way from the image's entry point to the kernel's: isolation, hypercalls, options,
- * host device tree, memory plan, kernel device tree, boot parameters, jump. All decisions are made by
- * the portable files of this folder; this one only wires them to the machine. Every failure ends in
- * shim_panic() with a sentence. Spec: igvm-boot, "Boot shim, step by step".
+ * host device tree, memory plan, kernel device tree, boot parameters, jump. All decisions are made
+ * by the portable files of this folder; this one only wires them to the machine. Every failure ends
+ * in shim_panic() with a sentence. Spec: igvm-boot, "Boot shim, step by step".
  */
 #include <elf.h>
 #include <string.h>
@@ -22,7 +22,7 @@
 
 #define DT_BUF_LEN (256u * 1024)
 #define STACK_COOKIE 0x30405060u
-#define VSM_ACTIVE_VTL(status) ((unsigned)(status) & 15)
+#define VSM_ACTIVE_VTL(status) ((unsigned)(status)&15)
 #define MIB (1ull << 20)
 
 extern const uint8_t __ehdr_start[] __attribute__((visibility("hidden")));
@@ -31,7 +31,7 @@ extern const uint32_t shim_stack[];
 _Noreturn void shim_main(uint64_t params_off);
 void shim_relocate(uint8_t *base, const Elf64_Dyn *dyn);
 
-/* The device tree with the head the kernel finds it by; page-aligned because Linux maps it whole. */
+/* The device tree, with the head the kernel finds it by. */
 struct dt_buf {
 	struct setup_data head;
 	uint8_t blob[DT_BUF_LEN - sizeof(struct setup_data)];
@@ -91,7 +91,7 @@ static void *at(uint64_t gpa)
 	return (void *)(uintptr_t)gpa; /* VTL2's memory is mapped one to one */
 }
 
-/* --- steps -------------------------------------------------------------------------------------- */
+/* --- steps ------------------------------------------------------------------------------- */
 
 static void read_params(uint64_t params_off)
 {
@@ -100,7 +100,8 @@ static void read_params(uint64_t params_off)
 	shim.params = p;
 	shim.img = (struct plan_image){
 		.memory = abs_range(p->memory_start, p->memory_size),
-		.used = { .base = abs_addr(p->used_start), .len = (uint64_t)(p->used_end - p->used_start) },
+		.used = { .base = abs_addr(p->used_start),
+			  .len = (uint64_t)(p->used_end - p->used_start) },
 		.param_region = abs_range(p->param_region, p->param_region_size),
 		.reserved = abs_range(p->reserved_region, p->reserved_region_size),
 		.sidecar = abs_range(p->sidecar, p->sidecar_size),
@@ -160,8 +161,9 @@ static void read_host(void)
 	if (static_cmdline()->policy != SHIM_CMDLINE_APPEND_CHOSEN || !shim.host_trusted)
 		shim.host.bootargs[0] = 0;
 	shim_opts_parse(&shim.opts, shim.host.bootargs, strlen(shim.host.bootargs));
-	shim_log("%u CPUs, %u memory ranges, VTL%u, command line of the host: %s", (unsigned)shim.host.n_cpu,
-		 (unsigned)shim.host.n_mem, shim.vtl, shim.host.bootargs);
+	shim_log("%u CPUs, %u memory ranges, VTL%u, command line of the host: %s",
+		 (unsigned)shim.host.n_cpu, (unsigned)shim.host.n_mem, shim.vtl,
+		 shim.host.bootargs);
 }
 
 static void plan_memory(void)
@@ -172,13 +174,16 @@ static void plan_memory(void)
 	if (memplan_make(&shim.host, &shim.img, &shim.plan, &why) < 0)
 		shim_panic("memory plan: %s", why);
 	mib = memplan_ram_bytes(&shim.plan) / MIB;
-	pages = shim.host.dma_pages && shim.opts.pool.mode < SHIM_POOL_PAGES ? shim.host.dma_pages :
-		memplan_pool_pages(&shim.opts.pool, (uint32_t)shim.host.n_cpu, mib);
+	pages = shim.host.dma_pages && shim.opts.pool.mode < SHIM_POOL_PAGES
+			? shim.host.dma_pages
+			: memplan_pool_pages(&shim.opts.pool, (uint32_t)shim.host.n_cpu, mib);
 	if (pages && memplan_pool(&shim.plan, &shim.img, pages, shim.opts.pool_split, &why) < 0)
 		shim_panic("memory plan: %s", why);
-	shim_log("VTL2 memory %llu MiB at %llx, image %llx-%llx, pool %llu pages", (unsigned long long)mib,
-		 (unsigned long long)shim.plan.ram[0].r.base, (unsigned long long)shim.img.used.base,
-		 (unsigned long long)(shim.img.used.base + shim.img.used.len), (unsigned long long)pages);
+	shim_log("VTL2 memory %llu MiB at %llx, image %llx-%llx, pool %llu pages",
+		 (unsigned long long)mib, (unsigned long long)shim.plan.ram[0].r.base,
+		 (unsigned long long)shim.img.used.base,
+		 (unsigned long long)(shim.img.used.base + shim.img.used.len),
+		 (unsigned long long)pages);
 }
 
 /* Where VTL0's memory appears a second time, if the hypervisor offers that. */
@@ -210,7 +215,8 @@ static void check_cpus(void)
 
 		for (uint32_t i = 0; i < n; i++) {
 			if (shim.host.cpu[done + i].hw_id > UINT32_MAX)
-				shim_panic("CPU %u has an APIC id of more than 32 bits", (unsigned)done + i);
+				shim_panic("CPU %u has an APIC id of more than 32 bits",
+					   (unsigned)done + i);
 			id[i] = (uint32_t)shim.host.cpu[done + i].hw_id;
 		}
 		r = shim_hv_vp_indices(id, n, vp);
@@ -218,7 +224,8 @@ static void check_cpus(void)
 			shim_panic("VP indices of %u APIC ids cannot be read (status %u)", n, r);
 		for (uint32_t i = 0; i < n; i++)
 			if (vp[i] != done + i)
-				shim_panic("CPU %u (APIC id %u) has VP index %u", (unsigned)done + i, id[i], vp[i]);
+				shim_panic("CPU %u (APIC id %u) has VP index %u",
+					   (unsigned)done + i, id[i], vp[i]);
 		done += n;
 	}
 }
@@ -238,7 +245,8 @@ static void make_cmdline(void)
 	};
 
 	if (kcmdline_make(&in, shim.cmdline) < 0)
-		shim_panic("the kernel's command line would be longer than %u bytes", KCMDLINE_MAX - 1);
+		shim_panic("the kernel's command line would be longer than %u bytes",
+			   KCMDLINE_MAX - 1);
 	shim_log("kernel command line has %u bytes", (unsigned)strlen(shim.cmdline));
 }
 
@@ -289,7 +297,9 @@ static _Noreturn void enter_kernel(void)
 	if (shim_stack[0] != STACK_COOKIE)
 		shim_panic("stack overflow");
 	__asm__ volatile("xor %%edi, %%edi\n\tjmp *%[entry]"
-			 : : [entry] "r"(entry), "S"(boot_params) : "rdi", "memory");
+			 :
+			 : [entry] "r"(entry), "S"(boot_params)
+			 : "rdi", "memory");
 	__builtin_unreachable();
 }
 
@@ -308,7 +318,8 @@ _Noreturn void shim_main(uint64_t params_off)
 	check_cpus();
 	make_cmdline();
 	check_initrd();
-	shim_log("entering the kernel at %llx", (unsigned long long)abs_addr(shim.params->kernel_entry));
+	shim_log("entering the kernel at %llx",
+		 (unsigned long long)abs_addr(shim.params->kernel_entry));
 	make_device_tree();
 	make_boot_params();
 	shim_hv_stop();

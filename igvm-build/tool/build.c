@@ -17,17 +17,20 @@ static int load_elf(struct build *b, enum resource which, struct elf_img *ret)
 	if (resource_load(b->res, which) < 0)
 		return -1;
 	if (elf_parse(f->data, f->len, ret, &why) < 0)
-		return tool_err("%s: resource %s %s.", b->res->path[which], resource_name(which), why);
+		return tool_err("%s: resource %s %s.", b->res->path[which], resource_name(which),
+				why);
 	return 0;
 }
 
 static int load_vtl2(struct build *b)
 {
 	if (load_elf(b, RESOURCE_UNDERHILL_KERNEL, &b->kernel) < 0 ||
-	    load_elf(b, RESOURCE_OPENHCL_BOOT, &b->shim) < 0 || resource_load(b->res, RESOURCE_UNDERHILL_INITRD) < 0)
+	    load_elf(b, RESOURCE_OPENHCL_BOOT, &b->shim) < 0 ||
+	    resource_load(b->res, RESOURCE_UNDERHILL_INITRD) < 0)
 		return -1;
 	if (!b->res->file[RESOURCE_UNDERHILL_INITRD].len)
-		return tool_err("%s: the initrd is empty.", b->res->path[RESOURCE_UNDERHILL_INITRD]);
+		return tool_err("%s: the initrd is empty.",
+				b->res->path[RESOURCE_UNDERHILL_INITRD]);
 	return 0;
 }
 
@@ -46,18 +49,20 @@ static void print_map(FILE *out, const struct build *b)
 {
 	const struct layout *lo = &b->lo;
 
-	fprintf(out, "VTL2 memory  %#llx-%#llx (%llu MiB), used to %#llx, %s\n", (unsigned long long)lo->start,
-		(unsigned long long)(lo->start + lo->size - 1), (unsigned long long)(lo->size / MIB),
-		(unsigned long long)lo->used_end, b->m->has_base ? "fixed" : "relocatable");
-	fprintf(out, "kernel entry %#llx, shim entry %#llx\n\n", (unsigned long long)lo->kernel_entry,
-		(unsigned long long)lo->shim_entry);
+	fprintf(out, "VTL2 memory  %#llx-%#llx (%llu MiB), used to %#llx, %s\n",
+		(unsigned long long)lo->start, (unsigned long long)(lo->start + lo->size - 1),
+		(unsigned long long)(lo->size / MIB), (unsigned long long)lo->used_end,
+		b->m->has_base ? "fixed" : "relocatable");
+	fprintf(out, "kernel entry %#llx, shim entry %#llx\n\n",
+		(unsigned long long)lo->kernel_entry, (unsigned long long)lo->shim_entry);
 	fprintf(out, "%-12s %-12s %10s  %s\n", "first", "last", "content", "what");
 	for (size_t i = 0; i < b->img.n_range; i++) {
 		const struct image_range *r = &b->img.range[i];
 
-		fprintf(out, "%#012llx %#012llx %10llu  %s\n", (unsigned long long)r->gpn * KEEL_PAGE_SIZE,
-			(unsigned long long)(r->gpn + r->pages) * KEEL_PAGE_SIZE - 1, (unsigned long long)r->bytes,
-			r->tag);
+		fprintf(out, "%#012llx %#012llx %10llu  %s\n",
+			(unsigned long long)r->gpn * KEEL_PAGE_SIZE,
+			(unsigned long long)(r->gpn + r->pages) * KEEL_PAGE_SIZE - 1,
+			(unsigned long long)r->bytes, r->tag);
 	}
 	fprintf(out, "\nSHA-256 of the inputs\n");
 	for (int i = 0; i < RESOURCE_COUNT; i++) {

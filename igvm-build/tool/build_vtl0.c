@@ -18,8 +18,9 @@ static struct bootcfg_region region_of(uint64_t gpa, uint64_t len)
 {
 	uint64_t gpn = gpa / KEEL_PAGE_SIZE;
 
-	return (struct bootcfg_region){ .gpn = gpn,
-					.pages = align_up(gpa + len, KEEL_PAGE_SIZE) / KEEL_PAGE_SIZE - gpn };
+	return (struct bootcfg_region){
+		.gpn = gpn, .pages = align_up(gpa + len, KEEL_PAGE_SIZE) / KEEL_PAGE_SIZE - gpn
+	};
 }
 
 static int import_kernel(struct build *b, struct vtl0_measured_config *cfg, uint64_t *ret_end)
@@ -35,10 +36,11 @@ static int import_kernel(struct build *b, struct vtl0_measured_config *cfg, uint
 		return tool_err("%s: the VTL0 kernel %s; the ELF vmlinux is needed, not a bzImage.",
 				b->res->path[RESOURCE_LINUX_KERNEL], why);
 	if (e.lo < VTL0_KERNEL_MIN)
-		return tool_err("%s: the VTL0 kernel loads below 1 MiB.", b->res->path[RESOURCE_LINUX_KERNEL]);
+		return tool_err("%s: the VTL0 kernel loads below 1 MiB.",
+				b->res->path[RESOURCE_LINUX_KERNEL]);
 	for (size_t i = 0; i < e.n_seg; i++)
-		if (image_import(&b->img, "VTL0 kernel", e.seg[i].paddr, e.seg[i].data, e.seg[i].file_size,
-				 e.seg[i].mem_size) < 0)
+		if (image_import(&b->img, "VTL0 kernel", e.seg[i].paddr, e.seg[i].data,
+				 e.seg[i].file_size, e.seg[i].mem_size) < 0)
 			return -1;
 	cfg->linux_kernel = region_of(e.lo, e.hi - e.lo);
 	cfg->linux_entry = e.entry;
@@ -65,10 +67,11 @@ static int import_cmdline(struct build *b, struct vtl0_measured_config *cfg)
 	size_t len = strlen(text);
 
 	if (len > CMDLINE_MAX)
-		return tool_err("command_line of the VTL0 kernel is longer than %u bytes.", CMDLINE_MAX);
+		return tool_err("command_line of the VTL0 kernel is longer than %u bytes.",
+				CMDLINE_MAX);
 	cfg->linux_cmdline = (struct bootcfg_region){ .gpn = CMDLINE_GPN, .pages = 1 };
-	return image_import(&b->img, "VTL0 command line", CMDLINE_GPN * KEEL_PAGE_SIZE, text, len + 1,
-			    KEEL_PAGE_SIZE);
+	return image_import(&b->img, "VTL0 command line", CMDLINE_GPN * KEEL_PAGE_SIZE, text,
+			    len + 1, KEEL_PAGE_SIZE);
 }
 
 int build_vtl0(struct build *b)

@@ -30,17 +30,20 @@
 #define GDT_LIMIT 31u
 #define RELOC_MAX BIT(48)
 
-static int add(struct igvm_writer *w, uint32_t type, const void *body, uint32_t len, const void *data,
-	       size_t data_len)
+static int add(struct igvm_writer *w, uint32_t type, const void *body, uint32_t len,
+	       const void *data, size_t data_len)
 {
-	return igvm_writer_add(w, type, body, len, data, data_len) < 0 ? tool_err("not enough memory.") : 0;
+	return igvm_writer_add(w, type, body, len, data, data_len) < 0
+		       ? tool_err("not enough memory.")
+		       : 0;
 }
 
 static int add_platform(struct igvm_writer *w)
 {
 	/* Non-isolated VMs use this platform type too. */
-	struct igvm_platform p = { .mask = MASK, .highest_vtl = VTL, .type = IGVM_PLATFORM_VSM_ISOLATION,
-				   .version = 1 };
+	struct igvm_platform p = {
+		.mask = MASK, .highest_vtl = VTL, .type = IGVM_PLATFORM_VSM_ISOLATION, .version = 1
+	};
 
 	return add(w, IGVM_SUPPORTED_PLATFORM, &p, sizeof(p), NULL, 0);
 }
@@ -48,13 +51,19 @@ static int add_platform(struct igvm_writer *w)
 static int add_relocation(struct igvm_writer *w, const struct layout *lo)
 {
 	struct igvm_reloc_region x = {
-		.mask = MASK, .vtl = VTL,
+		.mask = MASK,
+		.vtl = VTL,
 		.flags = IGVM_RELOC_IS_VTL2 | IGVM_RELOC_APPLY_PC | IGVM_RELOC_APPLY_GDTR,
-		.alignment = 2 * MIB, .gpa = lo->start, .size = lo->tables - lo->start,
-		.min_gpa = BUILD_DEFAULT_BASE, .max_gpa = RELOC_MAX,
+		.alignment = 2 * MIB,
+		.gpa = lo->start,
+		.size = lo->tables - lo->start,
+		.min_gpa = BUILD_DEFAULT_BASE,
+		.max_gpa = RELOC_MAX,
 	};
 	struct igvm_pt_reloc pt = {
-		.mask = MASK, .vtl = VTL, .gpa = lo->tables,
+		.mask = MASK,
+		.vtl = VTL,
+		.gpa = lo->tables,
 		.size = (uint64_t)lo->tables_total * KEEL_PAGE_SIZE,
 		.used_size = (uint64_t)lo->tables_used * KEEL_PAGE_SIZE,
 	};
@@ -66,7 +75,9 @@ static int add_relocation(struct igvm_writer *w, const struct layout *lo)
 
 static int add_required(struct igvm_writer *w, const struct layout *lo)
 {
-	struct igvm_required_memory r = { .gpa = lo->start, .mask = MASK, .size = (uint32_t)lo->size,
+	struct igvm_required_memory r = { .gpa = lo->start,
+					  .mask = MASK,
+					  .size = (uint32_t)lo->size,
 					  .flags = IGVM_MEM_VTL2_PROTECTABLE };
 
 	return add(w, IGVM_REQUIRED_MEMORY, &r, sizeof(r), NULL, 0);
@@ -83,7 +94,8 @@ static const struct {
 static int add_parameters(struct igvm_writer *w)
 {
 	for (uint32_t i = 0; i < ARRAY_SIZE(parameters); i++) {
-		struct igvm_param_area a = { .size = parameters[i].pages * KEEL_PAGE_SIZE, .index = i };
+		struct igvm_param_area a = { .size = parameters[i].pages * KEEL_PAGE_SIZE,
+					     .index = i };
 		struct igvm_param p = { .index = i };
 
 		if (add(w, IGVM_PARAMETER_AREA, &a, sizeof(a), NULL, 0) < 0 ||
@@ -96,8 +108,10 @@ static int add_parameters(struct igvm_writer *w)
 static int add_inserts(struct igvm_writer *w, const struct layout *lo)
 {
 	for (uint32_t i = 0; i < ARRAY_SIZE(parameters); i++) {
-		struct igvm_param_insert x = { .gpa = lo->param_region + parameters[i].page * KEEL_PAGE_SIZE,
-					       .mask = MASK, .index = i };
+		struct igvm_param_insert x = { .gpa = lo->param_region +
+						      parameters[i].page * KEEL_PAGE_SIZE,
+					       .mask = MASK,
+					       .index = i };
 
 		if (add(w, IGVM_PARAMETER_INSERT, &x, sizeof(x), NULL, 0) < 0)
 			return -1;
@@ -105,7 +119,7 @@ static int add_inserts(struct igvm_writer *w, const struct layout *lo)
 	return 0;
 }
 
-/* --- registers ---------------------------------------------------------------------------------- */
+/* --- registers --------------------------------------------------------------------------- */
 
 struct reg_list {
 	uint32_t n;
@@ -137,7 +151,8 @@ static int add_vp_context(struct igvm_writer *w, const struct layout *lo)
 	struct reg_list l = { 0 };
 	struct igvm_vp_context vp = { .mask = MASK };
 
-	reg_add(&l, HVREG_GDTR, &(union hv_regval){ .table = { .limit = GDT_LIMIT, .base = lo->gdt } });
+	reg_add(&l, HVREG_GDTR,
+		&(union hv_regval){ .table = { .limit = GDT_LIMIT, .base = lo->gdt } });
 	reg_seg(&l, HVREG_CS, CS_SEL, CS_ATTR, UINT32_MAX);
 	for (size_t i = 0; i < ARRAY_SIZE(data_segs); i++)
 		reg_seg(&l, data_segs[i], DATA_SEL, DATA_ATTR, UINT32_MAX);
@@ -147,12 +162,13 @@ static int add_vp_context(struct igvm_writer *w, const struct layout *lo)
 	reg_u64(&l, HVREG_CR4, CR4_INIT);
 	reg_u64(&l, HVREG_EFER, EFER_INIT);
 	reg_u64(&l, HVREG_PAT, PAT_INIT);
-	reg_u64(&l, HVREG_RSI, lo->params - lo->shim); /* an offset: valid wherever the image lands */
+	reg_u64(&l, HVREG_RSI,
+		lo->params - lo->shim); /* an offset: valid wherever the image lands */
 	reg_u64(&l, HVREG_RIP, lo->shim_entry);
 	return add(w, IGVM_VP_CONTEXT, &vp, IGVM_VP_CONTEXT_LEN, &l, 4 + l.n * sizeof(l.reg[0]));
 }
 
-/* --- pages -------------------------------------------------------------------------------------- */
+/* --- pages ------------------------------------------------------------------------------- */
 
 static int add_page(struct igvm_writer *w, uint64_t gpn, const void *data)
 {
@@ -203,7 +219,8 @@ static int add_imported_page(struct igvm_writer *w, const struct build *b)
 	const struct image_range own = { .gpn = gpn, .pages = 1, .tag = "imported regions" };
 	uint8_t page[KEEL_PAGE_SIZE] = { 0 };
 	/* One entry stays zero: it ends the list. */
-	size_t max = (sizeof(page) - IMPORTED_DIGEST_LEN) / sizeof(struct imported_region) - 1, n = 0;
+	size_t max = (sizeof(page) - IMPORTED_DIGEST_LEN) / sizeof(struct imported_region) - 1,
+	       n = 0;
 	struct imported_region *e = (struct imported_region *)(void *)(page + IMPORTED_DIGEST_LEN);
 	const char *tag = NULL;
 	bool ok = true, own_done = false;
@@ -231,9 +248,9 @@ static int write_all(struct igvm_writer *w, struct build *b)
 {
 	const struct layout *lo = &b->lo;
 
-	if (add_platform(w) < 0 || (!b->m->has_base && add_relocation(w, lo) < 0) || add_required(w, lo) < 0 ||
-	    add_parameters(w) < 0 || add_vp_context(w, lo) < 0 || add_inserts(w, lo) < 0 ||
-	    add_pages(w, &b->img) < 0 || add_hash_pages(w, lo) < 0)
+	if (add_platform(w) < 0 || (!b->m->has_base && add_relocation(w, lo) < 0) ||
+	    add_required(w, lo) < 0 || add_parameters(w) < 0 || add_vp_context(w, lo) < 0 ||
+	    add_inserts(w, lo) < 0 || add_pages(w, &b->img) < 0 || add_hash_pages(w, lo) < 0)
 		return -1;
 	return add_imported_page(w, b);
 }

@@ -47,8 +47,10 @@ static int add_seg(struct elf_img *img, const Elf64_Phdr *ph, const uint8_t *dat
 	if (!img->n_seg)
 		img->lo = start;
 	img->hi = align_up(ph->p_paddr + ph->p_memsz, KEEL_PAGE_SIZE);
-	img->seg[img->n_seg++] = (struct elf_seg){ .paddr = ph->p_paddr, .mem_size = ph->p_memsz,
-						   .file_size = ph->p_filesz, .data = data + ph->p_offset };
+	img->seg[img->n_seg++] = (struct elf_seg){ .paddr = ph->p_paddr,
+						   .mem_size = ph->p_memsz,
+						   .file_size = ph->p_filesz,
+						   .data = data + ph->p_offset };
 	return 0;
 }
 

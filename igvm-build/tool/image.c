@@ -32,7 +32,8 @@ void image_fini(struct image *img)
 	*img = (struct image){ 0 };
 }
 
-static int add_range(struct image *img, const char *tag, uint64_t gpa, uint64_t mem_len, uint64_t bytes)
+static int add_range(struct image *img, const char *tag, uint64_t gpa, uint64_t mem_len,
+		     uint64_t bytes)
 {
 	uint64_t gpn = gpa / KEEL_PAGE_SIZE;
 	uint64_t end = align_up(gpa + mem_len, KEEL_PAGE_SIZE) / KEEL_PAGE_SIZE;
@@ -41,7 +42,8 @@ static int add_range(struct image *img, const char *tag, uint64_t gpa, uint64_t 
 	if (!r)
 		return tool_err("not enough memory.");
 	img->range = r;
-	r[img->n_range++] = (struct image_range){ .gpn = gpn, .pages = end - gpn, .tag = tag, .bytes = bytes };
+	r[img->n_range++] =
+		(struct image_range){ .gpn = gpn, .pages = end - gpn, .tag = tag, .bytes = bytes };
 	return 0;
 }
 
@@ -84,8 +86,8 @@ static uint8_t *add_block(struct image *img, uint64_t head, const void *data, ui
 	return copy;
 }
 
-int image_import(struct image *img, const char *tag, uint64_t gpa, const void *data, uint64_t data_len,
-		 uint64_t mem_len)
+int image_import(struct image *img, const char *tag, uint64_t gpa, const void *data,
+		 uint64_t data_len, uint64_t mem_len)
 {
 	uint64_t head = gpa % KEEL_PAGE_SIZE, filled = align_up(head + data_len, KEEL_PAGE_SIZE);
 	uint64_t total = align_up(head + mem_len, KEEL_PAGE_SIZE);
@@ -98,7 +100,8 @@ int image_import(struct image *img, const char *tag, uint64_t gpa, const void *d
 	for (uint64_t off = 0; off < total; off += KEEL_PAGE_SIZE) {
 		bool zero = off >= filled || all_zero(copy + off);
 
-		if (add_page(img, (gpa - head + off) / KEEL_PAGE_SIZE, zero ? NULL : copy + off) < 0)
+		if (add_page(img, (gpa - head + off) / KEEL_PAGE_SIZE, zero ? NULL : copy + off) <
+		    0)
 			return -1;
 	}
 	return 0;
@@ -128,9 +131,10 @@ int image_sort(struct image *img)
 		const struct image_range *a = &img->range[i - 1], *b = &img->range[i];
 
 		if (a->gpn + a->pages > b->gpn)
-			return tool_err("%s (GPA %#llx-%#llx) and %s (GPA %#llx-%#llx) overlap.", a->tag,
-					(unsigned long long)a->gpn << 12, ((unsigned long long)(a->gpn + a->pages) << 12) - 1,
-					b->tag, (unsigned long long)b->gpn << 12,
+			return tool_err("%s (GPA %#llx-%#llx) and %s (GPA %#llx-%#llx) overlap.",
+					a->tag, (unsigned long long)a->gpn << 12,
+					((unsigned long long)(a->gpn + a->pages) << 12) - 1, b->tag,
+					(unsigned long long)b->gpn << 12,
 					((unsigned long long)(b->gpn + b->pages) << 12) - 1);
 	}
 	return 0;

@@ -61,9 +61,10 @@ static int place(struct build *b)
 	lo->tables = take(&cur, (uint64_t)lo->tables_total * KEEL_PAGE_SIZE);
 	lo->used_end = cur;
 	if (lo->used_end > lo->start + lo->size)
-		return tool_err("VTL2 memory of %llu MiB is too small: the image itself needs %llu MiB.",
-				(unsigned long long)(lo->size / MIB),
-				(unsigned long long)((lo->used_end - lo->start + MIB - 1) / MIB));
+		return tool_err(
+			"VTL2 memory of %llu MiB is too small: the image itself needs %llu MiB.",
+			(unsigned long long)(lo->size / MIB),
+			(unsigned long long)((lo->used_end - lo->start + MIB - 1) / MIB));
 	return 0;
 }
 
@@ -75,7 +76,9 @@ int layout_plan(struct build *b)
 	lo->start = m->has_base ? m->memory_page_base * KEEL_PAGE_SIZE : BUILD_DEFAULT_BASE;
 	lo->size = m->memory_page_count * KEEL_PAGE_SIZE;
 	if (!lo->size || !is_aligned(lo->start | lo->size, ALIGN_2M))
-		return tool_err("memory_page_base and memory_page_count must be multiples of 512 pages (2 MiB), and the count not 0.");
+		return tool_err(
+			"memory_page_base and memory_page_count must be multiples of 512 pages, "
+			"and the count not 0.");
 	if (lo->size > UINT32_MAX)
 		return tool_err("memory_page_count: VTL2 memory must be smaller than 4 GiB.");
 	if (lo->start > BIT(40))
@@ -89,7 +92,8 @@ static int import_elf(struct build *b, const char *tag, const struct elf_img *e,
 	for (size_t i = 0; i < e->n_seg; i++) {
 		const struct elf_seg *s = &e->seg[i];
 
-		if (image_import(&b->img, tag, s->paddr - e->lo + base, s->data, s->file_size, s->mem_size) < 0)
+		if (image_import(&b->img, tag, s->paddr - e->lo + base, s->data, s->file_size,
+				 s->mem_size) < 0)
 			return -1;
 	}
 	return 0;
@@ -148,7 +152,8 @@ static int import_cmdline(struct build *b)
 	};
 
 	if (len > SHIM_CMDLINE_TEXT_MAX)
-		return tool_err("command_line of VTL2 is longer than %u bytes.", SHIM_CMDLINE_TEXT_MAX);
+		return tool_err("command_line of VTL2 is longer than %u bytes.",
+				SHIM_CMDLINE_TEXT_MAX);
 	memcpy(c.text, m->command_line, len);
 	return image_import(&b->img, "command line", b->lo.cmdline, &c, sizeof(c), sizeof(c));
 }
@@ -161,7 +166,8 @@ static int import_tables(struct build *b)
 	uint64_t dir = PTE_PRESENT | PTE_WRITE | PTE_ACCESSED;
 	uint32_t used = 2;
 
-	if (lo->tables_total > TABLES_MAX || lo->start / (512 * GIB) != (lo->start + lo->size - 1) / (512 * GIB))
+	if (lo->tables_total > TABLES_MAX ||
+	    lo->start / (512 * GIB) != (lo->start + lo->size - 1) / (512 * GIB))
 		return tool_err("VTL2 memory at %#llx cannot be mapped with %u page tables.",
 				(unsigned long long)lo->start, TABLES_MAX);
 	memset(t, 0, sizeof(t));
@@ -186,7 +192,8 @@ static int reserve_params(struct build *b)
 			  BOOTCFG_SLIT_PAGES * KEEL_PAGE_SIZE) < 0 ||
 	    image_reserve(&b->img, "parameter: PPTT", base + BOOTCFG_PPTT_PAGE * KEEL_PAGE_SIZE,
 			  BOOTCFG_PPTT_PAGES * KEEL_PAGE_SIZE) < 0 ||
-	    image_reserve(&b->img, "parameter: device tree", base + BOOTCFG_DT_PAGE * KEEL_PAGE_SIZE,
+	    image_reserve(&b->img, "parameter: device tree",
+			  base + BOOTCFG_DT_PAGE * KEEL_PAGE_SIZE,
 			  BOOTCFG_DT_PAGES * KEEL_PAGE_SIZE) < 0)
 		return -1;
 	return 0;
@@ -197,8 +204,8 @@ static int import_vtl2_config(struct build *b)
 	struct vtl2_measured_config c = { .magic = VTL2_CONFIG_MAGIC };
 
 	return image_import(&b->img, "measured VTL2 config",
-			    b->lo.param_region + BOOTCFG_VTL2_CONFIG_PAGE * KEEL_PAGE_SIZE, &c, sizeof(c),
-			    KEEL_PAGE_SIZE);
+			    b->lo.param_region + BOOTCFG_VTL2_CONFIG_PAGE * KEEL_PAGE_SIZE, &c,
+			    sizeof(c), KEEL_PAGE_SIZE);
 }
 
 int build_vtl2(struct build *b)
@@ -206,11 +213,12 @@ int build_vtl2(struct build *b)
 	const struct file_buf *initrd = &b->res->file[RESOURCE_UNDERHILL_INITRD];
 	struct layout *lo = &b->lo;
 
-	if (import_elf(b, "kernel", &b->kernel, lo->kernel) < 0 || import_elf(b, "shim", &b->shim, lo->shim) < 0 ||
+	if (import_elf(b, "kernel", &b->kernel, lo->kernel) < 0 ||
+	    import_elf(b, "shim", &b->shim, lo->shim) < 0 ||
 	    image_import(&b->img, "initrd", lo->initrd, initrd->data, initrd->len, initrd->len) < 0)
 		return -1;
-	if (import_gdt(b) < 0 || import_params(b) < 0 || import_cmdline(b) < 0 || reserve_params(b) < 0 ||
-	    import_vtl2_config(b) < 0)
+	if (import_gdt(b) < 0 || import_params(b) < 0 || import_cmdline(b) < 0 ||
+	    reserve_params(b) < 0 || import_vtl2_config(b) < 0)
 		return -1;
 	if (image_import(&b->img, "shim log", lo->log, NULL, 0, LOG_PAGES * KEEL_PAGE_SIZE) < 0 ||
 	    image_import(&b->img, "shim heap", lo->heap, NULL, 0, HEAP_PAGES * KEEL_PAGE_SIZE) < 0)

@@ -18,53 +18,58 @@
 #define EXIT_USAGE 2
 
 static const char usage[] =
-"NAME\n"
-"    keel-igvm - build, inspect and check IGVM images\n"
-"\n"
-"SYNOPSIS\n"
-"    keel-igvm build --manifest M.json --resources R.json --output OUT.igvm\n"
-"    keel-igvm dump [--json] FILE.igvm\n"
-"    keel-igvm verify FILE.igvm\n"
-"\n"
-"DESCRIPTION\n"
-"    build   Lays out one image from a manifest and the files the resource list names, and writes\n"
-"            OUT.igvm and, next to it, OUT.igvm.map: a text that says what lies at which guest\n"
-"            address, and the SHA-256 of each input. Equal inputs give equal images. The launch\n"
-"            digest is printed.\n"
-"    dump    Prints every header of an image; runs of pages are joined. With --json, one JSON\n"
-"            object with one entry per header.\n"
-"    verify  Checks an image against every rule of the format, checksum included, and prints the\n"
-"            launch digest of each platform in it.\n"
-"\n"
-"MANIFEST\n"
-"    {\n"
-"      \"guest_arch\": \"x64\",\n"
-"      \"guest_configs\": [ {\n"
-"        \"guest_svn\": 1,\n"
-"        \"max_vtl\": 2,\n"
-"        \"isolation_type\": \"none\",\n"
-"        \"image\": { \"openhcl\": {\n"
-"          \"command_line\": \"...\",           VTL2 kernel and daemon options, measured (default \"\")\n"
-"          \"static_command_line\": false,    true: the host's text is never appended\n"
-"          \"memory_page_base\": 32768,       fixed place; absent: 128 MiB, relocatable\n"
-"          \"memory_page_count\": 16384,      VTL2 memory in 4 KiB pages, a multiple of 512\n"
-"          \"linux\": { \"use_initrd\": true, \"command_line\": \"...\" }    VTL0 payload, optional\n"
-"        } }\n"
-"      } ]\n"
-"    }\n"
-"\n"
-"RESOURCES\n"
-"    { \"resources\": { \"NAME\": \"/path\", ... } } with these names:\n"
-"      underhill_kernel   VTL2 kernel, ELF vmlinux\n"
-"      openhcl_boot       boot shim, ELF\n"
-"      underhill_initrd   VTL2 initrd\n"
-"      linux_kernel       VTL0 kernel, ELF vmlinux (images with \"linux\")\n"
-"      linux_initrd       VTL0 initrd (with \"use_initrd\")\n"
-"\n"
-"EXIT STATUS\n"
-"    0   done; the image is good\n"
-"    1   refused or failed: one sentence on standard error says what and where\n"
-"    2   wrong use\n";
+	"NAME\n"
+	"    keel-igvm - build, inspect and check IGVM images\n"
+	"\n"
+	"SYNOPSIS\n"
+	"    keel-igvm build --manifest M.json --resources R.json --output OUT.igvm\n"
+	"    keel-igvm dump [--json] FILE.igvm\n"
+	"    keel-igvm verify FILE.igvm\n"
+	"\n"
+	"DESCRIPTION\n"
+	"    build   Lays out one image from a manifest and the files that the resource\n"
+	"            list names. Writes OUT.igvm and, next to it, OUT.igvm.map: a text\n"
+	"            that says what lies at which guest address, and the SHA-256 of each\n"
+	"            input. Equal inputs give equal images. The launch digest is printed.\n"
+	"    dump    Prints every header of an image; runs of pages are joined. With\n"
+	"            --json, one JSON object with one entry per header.\n"
+	"    verify  Checks an image against every rule of the format, checksum included,\n"
+	"            and prints the launch digest of each platform in it.\n"
+	"\n"
+	"MANIFEST\n"
+	"    {\n"
+	"      \"guest_arch\": \"x64\",\n"
+	"      \"guest_configs\": [ {\n"
+	"        \"guest_svn\": 1,\n"
+	"        \"max_vtl\": 2,\n"
+	"        \"isolation_type\": \"none\",\n"
+	"        \"image\": { \"openhcl\": {\n"
+	"          \"command_line\": \"...\",\n"
+	"          \"static_command_line\": false,\n"
+	"          \"memory_page_base\": 32768,\n"
+	"          \"memory_page_count\": 16384,\n"
+	"          \"linux\": { \"use_initrd\": true, \"command_line\": \"...\" }\n"
+	"        } }\n"
+	"      } ]\n"
+	"    }\n"
+	"    command_line         options of VTL2's kernel and daemon, measured; default \"\"\n"
+	"    static_command_line  true: the host's options are never appended; default false\n"
+	"    memory_page_base     first page of VTL2's memory; absent: 128 MiB, relocatable\n"
+	"    memory_page_count    VTL2's memory in 4 KiB pages, a multiple of 512\n"
+	"    linux                kernel, initrd and command line for VTL0; optional\n"
+	"\n"
+	"RESOURCES\n"
+	"    { \"resources\": { \"NAME\": \"/path\", ... } } with these names:\n"
+	"    underhill_kernel   VTL2 kernel, ELF vmlinux\n"
+	"    openhcl_boot       boot shim, ELF\n"
+	"    underhill_initrd   VTL2 initrd\n"
+	"    linux_kernel       VTL0 kernel, ELF vmlinux (images with \"linux\")\n"
+	"    linux_initrd       VTL0 initrd (with \"use_initrd\")\n"
+	"\n"
+	"EXIT STATUS\n"
+	"    0   done; the image is good\n"
+	"    1   refused or failed: one sentence on standard error says what and where\n"
+	"    2   wrong use\n";
 
 static int wrong_use(const char *why, const char *what)
 {
@@ -124,11 +129,12 @@ static int parse(const char *name, const void *data, size_t len, struct igvm_fil
 	int r = igvm_parse(data, len, ret, &err);
 
 	if (r == -EBADMSG)
-		return tool_err("%s: offset %#llx: %s.", name, (unsigned long long)err.off, err.rule);
+		return tool_err("%s: offset %#llx: %s.", name, (unsigned long long)err.off,
+				err.rule);
 	return r < 0 ? tool_err("%s: %s.", name, strerror(-r)) : 0;
 }
 
-/* --- build -------------------------------------------------------------------------------------- */
+/* --- build ------------------------------------------------------------------------------- */
 
 static int write_outputs(const char *output, const struct built *b)
 {
@@ -207,7 +213,7 @@ static int cmd_build(int argc, char **argv)
 	return do_build(manifest, resources, output);
 }
 
-/* --- dump and verify ---------------------------------------------------------------------------- */
+/* --- dump and verify --------------------------------------------------------------------- */
 
 static int with_file(const char *path, int (*fn)(const struct igvm_file *f, bool json), bool json)
 {
@@ -240,11 +246,13 @@ static int run_dump(const struct igvm_file *f, bool json)
 static int run_verify(const struct igvm_file *f, bool json)
 {
 	printf("good IGVM version %u image, %s, %zu bytes, checksum %#010x\n", igvm_version(f),
-	       igvm_arch(f) == IGVM_ARCH_X64 ? "x64" : "AArch64", igvm_file_size(f), igvm_checksum(f));
+	       igvm_arch(f) == IGVM_ARCH_X64 ? "x64" : "AArch64", igvm_file_size(f),
+	       igvm_checksum(f));
 	return print_digests(f);
 }
 
-static int cmd_file(int argc, char **argv, int (*fn)(const struct igvm_file *f, bool json), bool has_json)
+static int cmd_file(int argc, char **argv, int (*fn)(const struct igvm_file *f, bool json),
+		    bool has_json)
 {
 	static const struct option options[] = {
 		{ "json", no_argument, NULL, 'j' },

@@ -17,10 +17,8 @@
 #define U32_LIMIT 4294967295.0
 
 static const char *const resource_names[RESOURCE_COUNT] = {
-	[RESOURCE_UNDERHILL_KERNEL] = "underhill_kernel",
-	[RESOURCE_OPENHCL_BOOT] = "openhcl_boot",
-	[RESOURCE_UNDERHILL_INITRD] = "underhill_initrd",
-	[RESOURCE_LINUX_KERNEL] = "linux_kernel",
+	[RESOURCE_UNDERHILL_KERNEL] = "underhill_kernel", [RESOURCE_OPENHCL_BOOT] = "openhcl_boot",
+	[RESOURCE_UNDERHILL_INITRD] = "underhill_initrd", [RESOURCE_LINUX_KERNEL] = "linux_kernel",
 	[RESOURCE_LINUX_INITRD] = "linux_initrd",
 };
 
@@ -41,15 +39,17 @@ static bool name_in(const char *name, const char *const *list, size_t n)
 }
 
 /* Is obj an object with fields of this list only? */
-static int check_fields(const char *path, const char *what, const cJSON *obj, const char *const *list, size_t n)
+static int check_fields(const char *path, const char *what, const cJSON *obj,
+			const char *const *list, size_t n)
 {
 	const cJSON *f;
 
 	if (!cJSON_IsObject(obj))
 		return tool_err("%s: \"%s\" must be an object.", path, what);
-	cJSON_ArrayForEach(f, obj)
+	cJSON_ArrayForEach (f, obj)
 		if (!name_in(f->string, list, n))
-			return tool_err("%s: \"%s\" has an unknown field \"%s\".", path, what, f->string);
+			return tool_err("%s: \"%s\" has an unknown field \"%s\".", path, what,
+					f->string);
 	return 0;
 }
 
@@ -74,13 +74,15 @@ static int get_bool(const char *path, const cJSON *obj, const char *name, bool *
 }
 
 /* *ret_present false and *ret 0 when the field is not there. */
-static int get_u32(const char *path, const cJSON *obj, const char *name, bool *ret_present, uint32_t *ret)
+static int get_u32(const char *path, const cJSON *obj, const char *name, bool *ret_present,
+		   uint32_t *ret)
 {
 	const cJSON *f = cJSON_GetObjectItemCaseSensitive(obj, name);
 	double v = cJSON_IsNumber(f) ? f->valuedouble : 0;
 
 	if (f && (!cJSON_IsNumber(f) || v < 0 || v > U32_LIMIT || v < floor(v) || v > floor(v)))
-		return tool_err("%s: \"%s\" must be a whole number of at most 32 bits.", path, name);
+		return tool_err("%s: \"%s\" must be a whole number of at most 32 bits.", path,
+				name);
 	*ret_present = f != NULL;
 	*ret = (uint32_t)v;
 	return 0;
@@ -100,8 +102,12 @@ static int read_linux(const char *path, const cJSON *obj, struct manifest_linux 
 
 static int read_openhcl(const char *path, const cJSON *obj, struct manifest *m)
 {
-	static const char *const fields[] = { "command_line", "static_command_line", "memory_page_base",
-					      "memory_page_count", "uefi", "linux" };
+	static const char *const fields[] = { "command_line",
+					      "static_command_line",
+					      "memory_page_base",
+					      "memory_page_count",
+					      "uefi",
+					      "linux" };
 	const cJSON *linux_obj = cJSON_GetObjectItemCaseSensitive(obj, "linux");
 	bool uefi, has_count;
 	uint32_t base, count;
@@ -121,7 +127,8 @@ static int read_openhcl(const char *path, const cJSON *obj, struct manifest *m)
 		return tool_err("%s: \"uefi\" and \"linux\" exclude each other.", path);
 	if (uefi)
 		return tool_err("%s: images with UEFI are not supported yet.", path);
-	return linux_obj && !cJSON_IsNull(linux_obj) ? read_linux(path, linux_obj, &m->linux_direct) : 0;
+	return linux_obj && !cJSON_IsNull(linux_obj) ? read_linux(path, linux_obj, &m->linux_direct)
+						     : 0;
 }
 
 static int read_config(const char *path, const cJSON *cfg, struct manifest *m)
@@ -138,9 +145,13 @@ static int read_config(const char *path, const cJSON *cfg, struct manifest *m)
 	    get_u32(path, cfg, "max_vtl", &present, &max_vtl) < 0)
 		return -1;
 	if (!present || max_vtl != 2)
-		return tool_err("%s: \"max_vtl\" must be 2: images without a paravisor are not supported.", path);
+		return tool_err(
+			"%s: \"max_vtl\" must be 2: images without a paravisor are not supported.",
+			path);
 	if (!cJSON_IsString(iso) || strcmp(iso->valuestring, "none"))
-		return tool_err("%s: \"isolation_type\" must be \"none\": no other is supported yet.", path);
+		return tool_err(
+			"%s: \"isolation_type\" must be \"none\": no other is supported yet.",
+			path);
 	m->isolation = MANIFEST_ISOLATION_NONE;
 	if (check_fields(path, "image", image, images, ARRAY_SIZE(images)) < 0)
 		return -1;
@@ -156,7 +167,8 @@ static int read_manifest(const char *path, const cJSON *root, struct manifest *m
 	if (check_fields(path, "(top level)", root, fields, ARRAY_SIZE(fields)) < 0)
 		return -1;
 	if (!cJSON_IsString(arch) || strcmp(arch->valuestring, "x64"))
-		return tool_err("%s: \"guest_arch\" must be \"x64\": no other is supported yet.", path);
+		return tool_err("%s: \"guest_arch\" must be \"x64\": no other is supported yet.",
+				path);
 	if (!cJSON_IsArray(configs) || cJSON_GetArraySize(configs) != 1)
 		return tool_err("%s: \"guest_configs\" must list exactly one configuration.", path);
 	return read_config(path, cJSON_GetArrayItem(configs, 0), m);
@@ -173,7 +185,8 @@ static cJSON *json_read(const char *path)
 		return NULL;
 	root = cJSON_ParseWithLengthOpts((const char *)f.data, f.len + 1, &end, true);
 	if (!root)
-		(void)tool_err("%s: not valid JSON at byte %td.", path, end ? end - (const char *)f.data : 0);
+		(void)tool_err("%s: not valid JSON at byte %td.", path,
+			       end ? end - (const char *)f.data : 0);
 	free(f.data);
 	return root;
 }
@@ -231,7 +244,7 @@ int resources_read(const char *path, struct resources *ret)
 	if (r == 0 && !cJSON_IsObject(list))
 		r = tool_err("%s: \"resources\" must be an object.", path);
 	if (r == 0)
-		cJSON_ArrayForEach(f, list)
+		cJSON_ArrayForEach (f, list)
 			r = r < 0 ? r : read_resource(path, f, ret);
 	cJSON_Delete(root);
 	if (r < 0)
@@ -242,7 +255,8 @@ int resources_read(const char *path, struct resources *ret)
 int resource_load(struct resources *res, enum resource r)
 {
 	if (!res->path[r])
-		return tool_err("the resource list does not name \"%s\", which this image needs.", resource_names[r]);
+		return tool_err("the resource list does not name \"%s\", which this image needs.",
+				resource_names[r]);
 	return res->file[r].data ? 0 : file_read(res->path[r], &res->file[r]);
 }
 

@@ -68,13 +68,16 @@ static int each_page(const struct igvm_file *f, uint32_t mask, page_fn *fn, void
 		case IGVM_PAGE_DATA:
 			data = igvm_data(f, h, &len);
 			if (!(h->page.flags & IGVM_PAGE_SHARED))
-				r = fn(ctx, h->page.gpa, kind_of(&h->page), data ? data : zero_page);
+				r = fn(ctx, h->page.gpa, kind_of(&h->page),
+				       data ? data : zero_page);
 			break;
 		case IGVM_PARAMETER_INSERT:
-			r = range_pages(fn, ctx, h->insert.gpa, area_size(f, h->insert.index), PAGE_UNMEASURED);
+			r = range_pages(fn, ctx, h->insert.gpa, area_size(f, h->insert.index),
+					PAGE_UNMEASURED);
 			break;
 		case IGVM_ERROR_RANGE:
-			r = range_pages(fn, ctx, h->error_range.gpa, h->error_range.size, PAGE_ERROR);
+			r = range_pages(fn, ctx, h->error_range.gpa, h->error_range.size,
+					PAGE_ERROR);
 			break;
 		case IGVM_VP_CONTEXT:
 			r = fn(ctx, h->vp.gpa, PAGE_VP, igvm_data(f, h, &len));
@@ -86,7 +89,8 @@ static int each_page(const struct igvm_file *f, uint32_t mask, page_fn *fn, void
 	return r;
 }
 
-static int hash(const EVP_MD *md, const void *a, size_t a_len, const void *b, size_t b_len, uint8_t *ret)
+static int hash(const EVP_MD *md, const void *a, size_t a_len, const void *b, size_t b_len,
+		uint8_t *ret)
 {
 	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
 	int ok;
@@ -97,7 +101,7 @@ static int hash(const EVP_MD *md, const void *a, size_t a_len, const void *b, si
 	return ok ? 0 : -ENOMEM;
 }
 
-/* --- VBS: d = SHA-256(d || chunk), registers last ---------------------------------------------- */
+/* --- VBS: d = SHA-256(d || chunk), registers last ---------------------------------------- */
 
 #define VBS_PAGE_HEAD 32u
 #define VBS_UNMEASURED 4u
@@ -157,14 +161,16 @@ int measure_vbs(const struct igvm_file *f, uint32_t mask, uint8_t ret[MEASURE_VB
 	return r;
 }
 
-/* --- SNP: PAGE_INFO chain ----------------------------------------------------------------------- */
+/* --- SNP: PAGE_INFO chain ---------------------------------------------------------------- */
 
 #define SNP_INFO_LEN 112u
 
 static int snp_page(void *ctx, uint64_t gpa, enum page_kind kind, const uint8_t *page)
 {
-	static const uint8_t type[] = { [PAGE_MEASURED] = 1, [PAGE_UNMEASURED] = 4, [PAGE_SECRETS] = 5,
-					[PAGE_CPUID] = 6, [PAGE_VP] = 2, [PAGE_ERROR] = 4 };
+	static const uint8_t type[] = {
+		[PAGE_MEASURED] = 1, [PAGE_UNMEASURED] = 4, [PAGE_SECRETS] = 5,
+		[PAGE_CPUID] = 6,    [PAGE_VP] = 2,	    [PAGE_ERROR] = 4
+	};
 	uint8_t info[SNP_INFO_LEN] = { 0 }, *d = ctx;
 	int r = 0;
 
@@ -187,7 +193,7 @@ int measure_snp(const struct igvm_file *f, uint32_t mask, uint8_t ret[MEASURE_SN
 	return r;
 }
 
-/* --- TDX: one stream ---------------------------------------------------------------------------- */
+/* --- TDX: one stream --------------------------------------------------------------------- */
 
 #define TDX_OP_LEN 128u
 #define TDX_CHUNK 256u
@@ -206,7 +212,8 @@ static int tdx_page(void *ctx, uint64_t gpa, enum page_kind kind, const uint8_t 
 	static const char add[16] = "MEM.PAGE.ADD", extend[16] = "MR.EXTEND";
 	int r = tdx_op(ctx, add, gpa);
 
-	for (unsigned off = 0; off < KEEL_PAGE_SIZE && kind == PAGE_MEASURED && r == 0; off += TDX_CHUNK) {
+	for (unsigned off = 0; off < KEEL_PAGE_SIZE && kind == PAGE_MEASURED && r == 0;
+	     off += TDX_CHUNK) {
 		r = tdx_op(ctx, extend, gpa + off);
 		if (r == 0 && !EVP_DigestUpdate(ctx, page + off, TDX_CHUNK))
 			r = -ENOMEM;

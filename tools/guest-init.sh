@@ -9,6 +9,35 @@
 
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root TERM="${TERM:-linux}"
 
+agent() {
+	exec 4<>/dev/ttyS1 || return
+	# A port that does not exist has no settings either.
+	stty raw -echo 115200 <&4 2>/dev/null || return
+	printf 'KEEL-EXEC READY\n' >&4
+	while :; do
+		if ! IFS=' ' read -r verb bytes token <&4; then
+			sleep 1
+			continue
+		fi
+		if [ "$verb" != RUN ] || [ -z "$token" ]; then
+			continue
+		fi
+		case $bytes in
+		'' | *[!0-9]* | ????????*) continue ;;
+		esac
+		: >/run/exec.sh
+		[ "$bytes" -eq 0 ] ||
+			dd bs="$bytes" count=1 iflag=fullblock of=/run/exec.sh <&4 2>/dev/null
+		(cd / && exec setsid sh /run/exec.sh </dev/null >&4 2>&1 4<&-)
+		printf '\n%s %d\n' "$token" "$?" >&4
+	done
+}
+
+if [ "${1:-}" = agent ]; then
+	agent
+	exit
+fi
+
 mount -t proc -o nosuid,nodev,noexec proc /proc
 mount -t sysfs -o nosuid,nodev,noexec sysfs /sys
 mount -t devtmpfs -o nosuid devtmpfs /dev 2>/dev/null
@@ -24,35 +53,14 @@ trap 'busybox halt -f' USR1
 trap 'busybox poweroff -f' USR2
 trap 'busybox reboot -f' TERM
 
-agent() {
-	exec 4<>/dev/ttyS1 || return
-	# A port that does not exist has no settings either.
-	stty raw -echo 115200 <&4 2>/dev/null || return
-	printf 'KEEL-EXEC READY\n' >&4
-	while :; do
-		if ! IFS=' ' read -r verb bytes token <&4; then
-			sleep 1
-			continue
-		fi
-		[ "$verb" = RUN ] && [ -n "$token" ] || continue
-		case $bytes in
-		'' | *[!0-9]* | ????????*) continue ;;
-		esac
-		: >/run/exec.sh
-		[ "$bytes" -eq 0 ] ||
-			dd bs="$bytes" count=1 iflag=fullblock of=/run/exec.sh <&4 2>/dev/null
-		(trap - USR1 USR2 TERM && cd / && exec setsid sh /run/exec.sh </dev/null >&4 2>&1 4<&-)
-		printf '\n%s %d\n' "$token" "$?" >&4
-	done
-}
+# What runs for good is not started with "&", which would leave it deaf to interrupts for ever: the
+# outer setsid makes a group leader, so that the inner one forks and we go on at once.
+setsid setsid /init agent
+cd /root || exit
+setsid setsid cttyhack sh -c 'while :; do sh -l; sleep 1; done'
 
-agent &
-
-cd /root
+# Only "wait" lets a signal through at once; it also reaps orphans.
 while :; do
-	# In the background, because only "wait" lets a signal through at once.
-	setsid cttyhack sh -l &
+	sleep 86400 &
 	wait $!
-	# Nothing to talk to: do not spin.
-	sleep 1
 done

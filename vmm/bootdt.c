@@ -67,7 +67,7 @@ static int add_range(struct bootdt *dt, const struct bootdt_range *r)
 	if (!r->len || !is_aligned(r->base | r->len, KEEL_PAGE_SIZE) ||
 	    ckd_add(&end, r->base, r->len) || r->type >= BOOTDT_TYPES)
 		return -EBADMSG;
-	if (r->type == BOOTDT_VTL0_MMIO || r->type == BOOTDT_VTL2_MMIO)
+	if (r->type == BOOTMEM_VTL0_MMIO || r->type == BOOTMEM_VTL2_MMIO)
 		return add_mmio(dt, r);
 	return add_mem(dt, r);
 }

@@ -10,37 +10,21 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "bootcfg.h"
 #include "macros.h"
 
 #define BOOTDT_PATH "/sys/firmware/fdt"
 #define BOOTDT_MAX_BYTES (1u << 20)
 #define BOOTDT_MAX_RANGES 1024u
 #define BOOTDT_MAX_VPS 2048u
-
-/* Values of openhcl,memory-type. */
-enum bootdt_mem_type {
-	BOOTDT_VTL0 = 0,
-	BOOTDT_VTL2_RAM = 1,
-	BOOTDT_VTL2_CONFIG = 2,
-	BOOTDT_SIDECAR_IMAGE = 3,
-	BOOTDT_SIDECAR_NODE = 4,
-	BOOTDT_VTL0_MMIO = 5,
-	BOOTDT_VTL2_MMIO = 6,
-	BOOTDT_RESERVED = 7,
-	BOOTDT_GPA_POOL = 8,
-	BOOTDT_TDX_PAGE_TABLES = 9,
-	BOOTDT_SHIM_LOG = 10,
-	BOOTDT_PERSISTED_HEADER = 11,
-	BOOTDT_PERSISTED_PROTOBUF = 12,
-	BOOTDT_TYPES,
-};
+#define BOOTDT_TYPES (BOOTMEM_PERSISTED_STATE + 1u)
 
 enum bootdt_isolation { BOOTDT_ISO_NONE, BOOTDT_ISO_VBS, BOOTDT_ISO_SNP, BOOTDT_ISO_TDX };
 
 struct bootdt_range {
 	gpa_t base;
 	uint64_t len; /* page multiple, not 0; base + len does not wrap */
-	uint32_t type; /* enum bootdt_mem_type */
+	uint32_t type; /* enum bootcfg_mem_type */
 	uint32_t node; /* NUMA node */
 };
 

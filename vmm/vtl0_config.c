@@ -5,26 +5,10 @@
 #include <errno.h>
 #include <string.h>
 
+#include "bootcfg.h"
 #include "ckd.h"
 
-#define CONFIG_MAGIC 0x4f48434c56544c30ull
 #define CONFIG_GPA 0
-#define SUPPORTS_UEFI BIT(0)
-#define SUPPORTS_PCAT BIT(1)
-#define SUPPORTS_LINUX BIT(2)
-
-struct raw_config {
-	uint64_t magic;
-	uint64_t supported;
-	uint64_t uefi_gpn, uefi_pages;
-	uint64_t uefi_context_gpn, uefi_context_pages;
-	uint64_t kernel_gpn, kernel_pages;
-	uint64_t kernel_entry;
-	uint64_t initrd_gpn, initrd_pages;
-	uint64_t initrd_bytes;
-	uint64_t cmdline_gpn, cmdline_pages;
-};
-WIRE_SIZE(struct raw_config, 112);
 
 /* A run of whole pages in RAM, as bytes. */
 static int check_pages(struct gmem *gm, uint64_t gpn, uint64_t pages, gpa_t *ret_base,
@@ -42,16 +26,16 @@ static int check_pages(struct gmem *gm, uint64_t gpn, uint64_t pages, gpa_t *ret
 	return 0;
 }
 
-static int read_cmdline(struct gmem *gm, const struct raw_config *raw, char *ret_text)
+static int read_cmdline(struct gmem *gm, const struct vtl0_measured_config *raw, char *ret_text)
 {
 	gpa_t base;
 	uint64_t len;
 	int r;
 
 	ret_text[0] = '\0';
-	if (!raw->cmdline_pages)
+	if (!raw->linux_cmdline.pages)
 		return 0;
-	r = check_pages(gm, raw->cmdline_gpn, raw->cmdline_pages, &base, &len);
+	r = check_pages(gm, raw->linux_cmdline.gpn, raw->linux_cmdline.pages, &base, &len);
 	if (r)
 		return r;
 	len = MIN(len, (uint64_t)VTL0_CMDLINE_MAX);
@@ -60,29 +44,30 @@ static int read_cmdline(struct gmem *gm, const struct raw_config *raw, char *ret
 		return r;
 	if (!memchr(ret_text, 0, (size_t)len))
 		return -EBADMSG;
-	return gm_zero(gm, base, raw->cmdline_pages * KEEL_PAGE_SIZE);
+	return gm_zero(gm, base, raw->linux_cmdline.pages * KEEL_PAGE_SIZE);
 }
 
-static int check_linux(struct gmem *gm, const struct raw_config *raw, struct vtl0_config *cfg)
+static int check_linux(struct gmem *gm, const struct vtl0_measured_config *raw,
+		       struct vtl0_config *cfg)
 {
 	uint64_t initrd_room;
-	int r = check_pages(gm, raw->kernel_gpn, raw->kernel_pages, &cfg->kernel_base,
+	int r = check_pages(gm, raw->linux_kernel.gpn, raw->linux_kernel.pages, &cfg->kernel_base,
 			    &cfg->kernel_len);
 
 	if (r)
 		return r;
-	if (raw->kernel_entry < cfg->kernel_base ||
-	    raw->kernel_entry - cfg->kernel_base >= cfg->kernel_len)
+	if (raw->linux_entry < cfg->kernel_base ||
+	    raw->linux_entry - cfg->kernel_base >= cfg->kernel_len)
 		return -EBADMSG;
-	cfg->kernel_entry = raw->kernel_entry;
-	if (raw->initrd_bytes) {
-		r = check_pages(gm, raw->initrd_gpn, raw->initrd_pages, &cfg->initrd_base,
+	cfg->kernel_entry = raw->linux_entry;
+	if (raw->linux_initrd_size) {
+		r = check_pages(gm, raw->linux_initrd.gpn, raw->linux_initrd.pages, &cfg->initrd_base,
 				&initrd_room);
 		if (r)
 			return r;
-		if (raw->initrd_bytes > initrd_room)
+		if (raw->linux_initrd_size > initrd_room)
 			return -EBADMSG;
-		cfg->initrd_len = raw->initrd_bytes;
+		cfg->initrd_len = raw->linux_initrd_size;
 	}
 	return read_cmdline(gm, raw, cfg->cmdline);
 }
@@ -90,16 +75,16 @@ static int check_linux(struct gmem *gm, const struct raw_config *raw, struct vtl
 int vtl0_config_read(struct gmem *gm, struct vtl0_config *ret_cfg)
 {
 	struct vtl0_config cfg = { 0 };
-	struct raw_config raw;
+	struct vtl0_measured_config raw;
 	int r = gm_read(gm, CONFIG_GPA, &raw, sizeof(raw));
 
 	if (r)
 		return r;
-	if (raw.magic != CONFIG_MAGIC)
+	if (raw.magic != VTL0_CONFIG_MAGIC)
 		return -ENOENT;
-	cfg.uefi = raw.supported & SUPPORTS_UEFI;
-	cfg.pcat = raw.supported & SUPPORTS_PCAT;
-	cfg.linux_direct = raw.supported & SUPPORTS_LINUX;
+	cfg.uefi = raw.supported & VTL0_CONFIG_UEFI;
+	cfg.pcat = raw.supported & VTL0_CONFIG_PCAT;
+	cfg.linux_direct = raw.supported & VTL0_CONFIG_LINUX;
 	if (cfg.linux_direct) {
 		r = check_linux(gm, &raw, &cfg);
 		if (r)

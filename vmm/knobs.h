@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Options of the daemon. They come as environment variables from the kernel command line; a name
+ * that starts with OPENHCL_ is also accepted with the older prefix UNDERHILL_ where the table says
+ * so. Text that does not parse is logged and the default stays: a typo must not stop a VM.
+ * Trust: measured image and, on a VM without isolation, the host.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "log.h"
+
+enum knob_load { KNOB_LOAD_AUTO, KNOB_LOAD_LINUX, KNOB_LOAD_UEFI, KNOB_LOAD_PCAT };
+
+struct knobs {
+	enum log_level log_level;
+	bool confidential; /* restrict logs */
+	const char *cmdline_append; /* for VTL0's kernel, or NULL */
+	enum knob_load force_load;
+	bool signal_vtl0_started; /* tell the host before anything else */
+	bool halt_on_guest_halt; /* keep everything in place when VTL0 powers off */
+	bool serial_wait_for_rts;
+	const char *pid_file;
+	uint32_t config_timeout_s;
+	uint64_t kernel_boot_ns; /* CLOCK_BOOTTIME when PID 1 began, 0 = unknown */
+};
+
+/* Reads one variable; NULL when not set. */
+typedef const char *(*knob_getenv_fn)(void *ctx, const char *name);
+
+/* Fill in from the environment. @get: NULL = the process environment. */
+void knobs_read(struct knobs *ret_knobs, knob_getenv_fn get, void *ctx);
+
+/* Understand `--pid PATH`; everything else is counted as unknown. Returns how many. */
+unsigned int knobs_args(struct knobs *k, int argc, char *const *argv);

@@ -40,6 +40,7 @@ struct front {
 	bool tcg;
 	struct link *link;
 	pid_t child;
+	struct outer outer;
 	int log_fd, sig_fd, listen_fd;
 	struct exec exec;
 	uint64_t deadline_ns;
@@ -221,7 +222,16 @@ static int start_agent(struct front *f, int *ret_fd)
 	struct outer_cfg cfg = { .dir = f->o->outer_dir, .image = f->o->image,
 				 .guest_bytes = f->o->memory_bytes, .log_fd = f->log_fd };
 
-	return f->tcg ? outer_start(&cfg, &f->child, ret_fd) : start_here(f, ret_fd);
+	int r;
+
+	if (!f->tcg)
+		return start_here(f, ret_fd);
+	if (f->outer.trace_fd >= 0)
+		(void)close(f->outer.trace_fd);
+	r = outer_start(&cfg, &f->outer);
+	f->child = f->outer.pid;
+	*ret_fd = f->outer.link_fd;
+	return r;
 }
 
 static int send_config(struct front *f)
@@ -371,7 +381,7 @@ static int serve(struct front *f)
 
 static int attempt(struct front *f, int *ret_wait)
 {
-	int fd, r = start_agent(f, &fd);
+	int fd = -1, r = start_agent(f, &fd);
 
 	if (r < 0)
 		return r;
@@ -432,7 +442,7 @@ static int run_attempts(struct front *f)
 	for (;;) {
 		if (attempt(f, &wait_status) < 0)
 			return STATUS_FAILED;
-		if (!f->tcg || f->quit || !outer_is_emulator_fault(wait_status, f->ended))
+		if (!f->tcg || f->quit || !outer_is_emulator_fault(&f->outer, wait_status, f->ended))
 			break;
 		faults++;
 		if (f->streaming || faults > EMULATOR_RETRIES) {
@@ -504,7 +514,8 @@ static int choose_host(struct front *f)
 
 int front_run(const struct opts *opts)
 {
-	struct front f = { .o = opts, .log_fd = -1, .sig_fd = -1, .listen_fd = -1 };
+	struct front f = { .o = opts, .log_fd = -1, .sig_fd = -1, .listen_fd = -1,
+			   .outer = { .trace_fd = -1 } };
 	int status = STATUS_FAILED;
 
 	summary_init(&f.sum);

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -20,6 +21,7 @@
 /* The outer kernel, page cache, hvhost and VTL2's memory. */
 #define OUTER_MARGIN_MIB 768
 #define QEMU_LINK_FD 3
+#define QEMU_TRACE_FD 4
 
 static int need_file(const char *dir, const char *name, char *ret_path, size_t size)
 {
@@ -67,7 +69,7 @@ static int check_qemu(void)
 }
 
 static _Noreturn void exec_qemu(const struct outer_cfg *cfg, const char *kernel, const char *initrd,
-				int link_fd, pid_t parent)
+				int link_fd, int trace_fd, pid_t parent)
 {
 	char mem[32], drive[512];
 	int null = open("/dev/null", O_RDWR);
@@ -83,12 +85,16 @@ static _Noreturn void exec_qemu(const struct outer_cfg *cfg, const char *kernel,
 	if (dup2(link_fd, QEMU_LINK_FD) < 0)
 		_exit(126);
 	(void)fcntl(QEMU_LINK_FD, F_SETFD, 0);
+	if (dup2(trace_fd, QEMU_TRACE_FD) < 0)
+		_exit(126);
+	(void)fcntl(QEMU_TRACE_FD, F_SETFD, 0);
 	snprintf(mem, sizeof(mem), "%lluM",
 		 (unsigned long long)(cfg->guest_bytes >> 20) + OUTER_MARGIN_MIB);
 	snprintf(drive, sizeof(drive), "file=%s,format=raw,if=virtio,readonly=on", cfg->image);
 	execlp(QEMU, QEMU, "-accel", "tcg,thread=multi", "-machine", "q35", "-cpu", "max", "-m", mem,
 	       "-smp", "2", "-nodefaults", "-no-user-config", "-display", "none", "-monitor", "none",
-	       "-serial", "file:/dev/stderr", "-no-reboot", "-kernel", kernel, "-initrd", initrd,
+	       "-chardev", "file,id=console,path=/dev/stderr,append=on", "-serial", "chardev:console",
+	       "-d", "cpu_reset", "-D", "/proc/self/fd/4", "-no-reboot", "-kernel", kernel, "-initrd", initrd,
 	       "-append", "console=ttyS0 quiet mitigations=off panic=-1", "-drive", drive, "-device",
 	       "isa-debug-exit,iobase=0x501,iosize=4", "-device", "virtio-serial-pci", "-chardev",
 	       "socket,id=link,fd=3", "-device", "virtserialport,chardev=link,name=keel.link",
@@ -97,9 +103,10 @@ static _Noreturn void exec_qemu(const struct outer_cfg *cfg, const char *kernel,
 	_exit(126);
 }
 
-int outer_start(const struct outer_cfg *cfg, pid_t *ret_pid, int *ret_link_fd)
+int outer_start(const struct outer_cfg *cfg, struct outer *ret_outer)
 {
 	char kernel[512], initrd[512];
+	auto_close int trace = -1;
 	int sv[2], r;
 	pid_t parent = getpid(), pid;
 
@@ -114,28 +121,43 @@ int outer_start(const struct outer_cfg *cfg, pid_t *ret_pid, int *ret_link_fd)
 		r = check_qemu();
 	if (r < 0)
 		return r;
+	trace = memfd_create("cpu_reset", MFD_CLOEXEC);
+	if (trace < 0)
+		return -errno;
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv) < 0)
 		return -errno;
 	pid = fork();
 	if (pid == 0)
-		exec_qemu(cfg, kernel, initrd, sv[1], parent);
+		exec_qemu(cfg, kernel, initrd, sv[1], trace, parent);
 	(void)close(sv[1]);
 	if (pid < 0) {
 		r = -errno;
 		(void)close(sv[0]);
 		return r;
 	}
-	*ret_pid = pid;
-	*ret_link_fd = sv[0];
+	*ret_outer = (struct outer){ .pid = pid, .link_fd = sv[0], .trace_fd = take_fd(&trace) };
 	return 0;
 }
 
-bool outer_is_emulator_fault(int wait_status, bool ended)
+static bool trace_has_triple_fault(int fd)
+{
+	char buf[65536];
+	ssize_t n;
+
+	for (off_t off = 0; (n = pread(fd, buf, sizeof(buf), off)) > 16; off += n - 16) {
+		if (memmem(buf, (size_t)n, "Triple fault", 12))
+			return true;
+	}
+	return false;
+}
+
+bool outer_is_emulator_fault(const struct outer *outer, int wait_status, bool ended)
 {
 	if (ended)
 		return false;
-	/* An abort of QEMU itself counts too; our own SIGKILL never gets here. */
-	return (WIFEXITED(wait_status) && WEXITSTATUS(wait_status) == 0) ||
-	       (WIFSIGNALED(wait_status) && WTERMSIG(wait_status) != SIGKILL &&
-		WTERMSIG(wait_status) != SIGTERM);
+	if (WIFEXITED(wait_status) && WEXITSTATUS(wait_status) == 0)
+		return trace_has_triple_fault(outer->trace_fd);
+	/* QEMU itself died; a SIGKILL or SIGTERM is somebody's wish. */
+	return WIFSIGNALED(wait_status) && WTERMSIG(wait_status) != SIGKILL &&
+	       WTERMSIG(wait_status) != SIGTERM;
 }

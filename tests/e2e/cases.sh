@@ -1,0 +1,246 @@
+# SPDX-License-Identifier: MIT
+# shellcheck shell=bash
+#
+# End-to-end cases: the real image, the real kernel and daemon, an unmodified guest. Sourced by
+# tests/run.sh, which provides run_case, HVHOST, IMAGE, OUTER and the build functions. A case fails
+# by a non-zero status; `want` explains what was expected.
+
+want() {
+	printf 'expected: %s\n' "$*"
+	return 1
+}
+
+# hv [options...]: one run of our image; the log stays in the case's folder.
+hv() {
+	local rc=0
+	timeout -k 5 300 "$HVHOST" run --image "$IMAGE" ${OUTER:+--outer "$OUTER"} \
+		--log "$CASE_DIR/run.log" --summary --timeout 120 "$@" || rc=$?
+	if [ "$rc" -eq 126 ]; then # the emulator's own fault, after output had been printed
+		rc=0
+		timeout -k 5 300 "$HVHOST" run --image "$IMAGE" ${OUTER:+--outer "$OUTER"} \
+			--log "$CASE_DIR/run.log" --summary --timeout 120 "$@" || rc=$?
+	fi
+	[ "$rc" -eq 0 ] || tail -n 60 "$CASE_DIR/run.log" >&2
+	return "$rc"
+}
+
+case_version() {
+	local out
+	out=$(hv --exec 'cat /proc/version')
+	[[ $out == "Linux version "*Debian* ]] || want "Debian's /proc/version and nothing else, got: $out"
+}
+
+case_front_door() {
+	local out
+	out=$("$ROOT/keel" run --no-build --log "$CASE_DIR/run.log" --timeout 120 --exec 'cat /proc/version')
+	[[ $out == "Linux version "*Debian* ]] || want "Debian's /proc/version, got: $out"
+}
+
+case_exec() {
+	local out rc=0
+	out=$(hv --exec 'echo one; echo two >&2; printf three; exit 7') || rc=$?
+	[ "$rc" -eq 7 ] || want "the script's status 7, got $rc"
+	[ "$out" = $'one\ntwo\nthree' ] || want "the script's output and nothing else, got: $out"
+}
+
+case_hyperv() {
+	local out
+	out=$(hv --exec 'systemd-detect-virt 2>/dev/null || dmesg | grep -i hyper')
+	[[ $out == *[Mm]icrosoft* || $out == *Hyper-V* ]] || want "Microsoft Hyper-V, got: $out"
+}
+
+case_vps() {
+	local out
+	out=$(hv --vps "$1" --exec 'nproc; cat /sys/devices/system/cpu/online')
+	[ "${out%%$'\n'*}" = "$1" ] || want "$1 processors online, got: $out"
+}
+
+case_reboot() {
+	hv --exec 'reboot' 2>"$CASE_DIR/stderr" || { cat "$CASE_DIR/stderr"; want "status 0"; }
+	grep -q 'guest restarts: 1' "$CASE_DIR/stderr" || want "exactly one restart"
+}
+
+case_poweroff() {
+	hv --exec 'poweroff -f' || want "status 0"
+}
+
+case_faithful() {
+	local out
+	out=$(hv --faithful --exec 'cat /proc/version; cat /proc/interrupts')
+	[[ $out == "Linux version "*Debian* ]] || want "Debian's /proc/version, got: $out"
+}
+
+case_other_kernel() {
+	local out FLAVOUR=x64-direct-release SUITE=trixie IMAGE
+	need_packages
+	build_host
+	build_vtl2
+	IMAGE=$BUILD/keel-$FLAVOUR-$SUITE.igvm
+	build_image "$IMAGE"
+	out=$(hv --exec 'uname -r')
+	[[ $out == 6.12.* ]] || want "trixie's kernel, got: $out"
+}
+
+case_memory() {
+	local out
+	out=$(hv --memory 1G --exec 'grep MemTotal /proc/meminfo')
+	[ "$(printf '%s' "$out" | tr -dc 0-9)" -gt 900000 ] || want "1 GiB of memory, got: $out"
+}
+
+case_two_at_once() {
+	local a b
+	CASE_DIR=$CASE_DIR hv --exec 'echo first' >"$CASE_DIR/a" &
+	a=$!
+	mkdir -p "$CASE_DIR/second"
+	CASE_DIR=$CASE_DIR/second hv --exec 'echo second' >"$CASE_DIR/b" &
+	b=$!
+	wait "$a" && wait "$b" || want "both runs to succeed"
+	[ "$(cat "$CASE_DIR/a")" = first ] && [ "$(cat "$CASE_DIR/b")" = second ] || want "each its own output"
+}
+
+# The guest refuses to die quietly: kill each party in turn; nothing may be left behind.
+case_kill() {
+	local who=$1 pid child sock=$CASE_DIR/vsock
+	timeout -k 5 300 "$HVHOST" run --image "$IMAGE" ${OUTER:+--outer "$OUTER"} --log "$CASE_DIR/first.log" \
+		--vtl2-vsock "$sock" --exec 'sleep 1000' --timeout 100 >"$CASE_DIR/first.out" 2>&1 &
+	pid=$!
+	sleep "$2"
+	pid=$(pgrep -P "$pid" -x hvhost)
+	child=$(pgrep -P "$pid")
+	[ "$who" = front ] && kill -KILL "$pid"
+	[ "$who" = agent ] && kill -KILL "$child"
+	[ "$who" = terminal ] && kill -HUP "$pid"
+	wait || true
+	for _ in 1 2 3 4 5 6; do
+		kill -0 "$child" 2>/dev/null || break
+		sleep 1
+	done
+	! kill -0 "$child" 2>/dev/null || want "the back end to be gone"
+	[ "$(hv --vtl2-vsock "$sock" --exec 'echo alive')" = alive ] || want "the next run to work"
+	[ ! -e "$sock" ] || want "no socket left behind"
+}
+
+case_endurance() {
+	local i out
+	for ((i = 1; i <= BOOTS; i++)); do
+		out=$(hv --exec 'echo up') || want "boot $i of $BOOTS to succeed"
+		[ "$out" = up ] || want "boot $i of $BOOTS to print its word, got: $out"
+		printf 'boot %d of %d\n' "$i" "$BOOTS"
+	done
+}
+
+# expect_sentence PATTERN COMMAND...: the command fails and says why in one sentence.
+expect_sentence() {
+	local pattern=$1 rc=0 out
+	shift
+	out=$("$@" 2>&1 >/dev/null) || rc=$?
+	printf '%s\n' "$out"
+	[ "$rc" -ne 0 ] || want "a non-zero status"
+	[ "$(printf '%s\n' "$out" | grep -vc '^$')" -le 2 ] || want "one clear sentence"
+	[[ $out =~ $pattern ]] || want "a sentence that matches: $pattern"
+}
+
+case_bad_image() {
+	head -c 100000 "$IMAGE" >"$CASE_DIR/short.igvm"
+	expect_sentence 'size|length|truncated' timeout 100 "$HVHOST" run --image "$CASE_DIR/short.igvm" \
+		${OUTER:+--outer "$OUTER"} --exec true
+	# Version 2 header, architecture AARCH64.
+	"$HOST_DIR/igvm-build/tool/keel-igvm" verify --help >/dev/null
+	cp "$IMAGE" "$CASE_DIR/arm.igvm"
+	printf '\002\000\000\000\040\000\000\000' | dd of="$CASE_DIR/arm.igvm" bs=1 seek=4 conv=notrunc 2>/dev/null
+	printf '\001\000\000\000\000\020\000\000' | dd of="$CASE_DIR/arm.igvm" bs=1 seek=24 conv=notrunc 2>/dev/null
+	expect_sentence 'architecture|checksum|header' timeout 100 "$HVHOST" run --image "$CASE_DIR/arm.igvm" \
+		${OUTER:+--outer "$OUTER"} --exec true
+	expect_sentence 'No such file' "$HVHOST" run --image "$CASE_DIR/none.igvm" --exec true
+}
+
+case_bad_use() {
+	expect_sentence 'does not take' "$HVHOST" run --image "$IMAGE" --vps 0
+	expect_sentence 'unknown option' "$HVHOST" run --image "$IMAGE" --frobnicate
+	expect_sentence 'no flavour' "$ROOT/keel" run --flavour no-such --exec true
+	expect_sentence 'kvm|KVM' "$HVHOST" run --image "$IMAGE" --host kvm --outer /nonexistent --exec true ||
+		[[ $("$HVHOST" probe) == kvm* ]]
+	expect_sentence 'outer VM' "$HVHOST" run --image "$IMAGE" --host tcg --outer /nonexistent --exec true
+	expect_sentence 'QEMU' env PATH=/nonexistent "$HVHOST" run --image "$IMAGE" --host tcg \
+		--outer "${OUTER:-/nonexistent}" --exec true
+	expect_sentence 'kernel|source' env KEEL_REFRESH= LINUX_SOURCE=/nonexistent "$TOOLS/kernel.sh" x64
+}
+
+case_socket_in_use() {
+	python3 - "$CASE_DIR/busy" <<-'PY' &
+	import socket, sys, time
+	s = socket.socket(socket.AF_UNIX)
+	s.bind(sys.argv[1])
+	s.listen(1)
+	time.sleep(20)
+	PY
+	sleep 1
+	expect_sentence 'in use' "$HVHOST" run --image "$IMAGE" ${OUTER:+--outer "$OUTER"} \
+		--vtl2-vsock "$CASE_DIR/busy" --exec true
+	kill %1
+}
+
+# A full disk: the image builder on a tiny file system.
+case_disk_full() {
+	local small=$CASE_DIR/small
+	mkdir -p "$small"
+	mount -t tmpfs -o size=1m tmpfs "$small" || { printf 'no right to mount: nothing to see here\n'; return 0; }
+	trap 'umount "$small"' EXIT
+	expect_sentence 'No space|disk.*full|cannot write' "$HOST_DIR/igvm-build/tool/keel-igvm" build \
+		--manifest "$ROOT/igvm-build/manifests/x64-direct-release.json" \
+		--resources "$BUILD/resources-${IMAGE##*/}.json" --output "$small/out.igvm"
+	[ ! -s "$small/out.igvm" ] || want "no half-written image"
+}
+
+case_reproducible() {
+	local again=$CASE_DIR/again.igvm
+	"$HOST_DIR/igvm-build/tool/keel-igvm" build --manifest "$ROOT/igvm-build/manifests/x64-direct-release.json" \
+		--resources "$BUILD/resources-${IMAGE##*/}.json" --output "$again"
+	cmp "$IMAGE" "$again" || want "the same bytes from the same inputs"
+}
+
+# The hostile guest: storms of everything a guest can do, from all processors at once.
+case_hostile() {
+	local end=$1 out rc=0 FLAVOUR=x64-direct-release IMAGE=$BUILD/hostile-$1.igvm
+	need_packages
+	build_host
+	build_vtl2
+	build_image "$IMAGE" "$(hostile_guest "$end")" ""
+	out=$(timeout -k 5 200 "$HVHOST" run --image "$IMAGE" ${OUTER:+--outer "$OUTER"} --until-power-off \
+		--no-exec-agent --no-reboot --vps "$2" --log "$CASE_DIR/run.log" --timeout 150 --summary) || rc=$?
+	printf '%s\n' "$out"
+	[ "$rc" -eq 0 ] || { tail -n 40 "$CASE_DIR/run.log"; want "VTL2 to survive (status $rc)"; }
+	[[ $out == *"HOSTILE DONE"* ]] || want "the storm to run to its end"
+	[ "$(stat -c %s "$CASE_DIR/run.log")" -lt 2000000 ] || want "a bounded log"
+}
+
+hostile_guest() { printf '%s\n' "$HOST_DIR/tests/guest/hostile/hostile-$1.elf"; }
+
+e2e_all() {
+	HOST_DIR=$(closure_dir host "$DEPS_HOST")
+	run_case e2e/version case_version
+	run_case e2e/front_door case_front_door
+	run_case e2e/exec case_exec
+	run_case e2e/hyperv case_hyperv
+	run_case e2e/vps_1 case_vps 1
+	run_case e2e/vps_2 case_vps 2
+	run_case e2e/vps_4 case_vps 4
+	run_case e2e/memory case_memory
+	run_case e2e/poweroff case_poweroff
+	run_case e2e/reboot case_reboot
+	run_case e2e/faithful case_faithful
+	run_case e2e/other_kernel case_other_kernel
+	run_case e2e/two_at_once case_two_at_once
+	run_case e2e/kill_front_early case_kill front 2
+	run_case e2e/kill_front_late case_kill front 12
+	run_case e2e/kill_agent case_kill agent 12
+	run_case e2e/kill_terminal case_kill terminal 9
+	run_case e2e/bad_image case_bad_image
+	run_case e2e/bad_use case_bad_use
+	run_case e2e/socket_in_use case_socket_in_use
+	run_case e2e/disk_full case_disk_full
+	run_case e2e/reproducible case_reproducible
+	run_case e2e/hostile_poweroff case_hostile poweroff 2
+	run_case e2e/hostile_triple case_hostile triple 4
+	run_case e2e/endurance case_endurance
+}

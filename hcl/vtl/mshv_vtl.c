@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #define MSHV_MAGIC 0xb8
@@ -60,11 +61,12 @@ WIRE_SIZE(struct hvcall_arg, 48);
 
 #define HVCALL_BITMAP_BYTES 8192 /* one bit per call code */
 
-static int do_ioctl(int fd, unsigned long req, void *arg)
+/* The C libraries disagree about the type of the request; the kernel takes 32 bits. */
+static int do_ioctl(int fd, uint32_t req, void *arg)
 {
-	int r = ioctl(fd, req, arg);
+	long r = syscall(SYS_ioctl, fd, req, arg);
 
-	return r < 0 ? -errno : r;
+	return r < 0 ? -errno : (int)r;
 }
 
 int mshv_open(void)
@@ -131,10 +133,12 @@ void mshv_unmap_page(void *page)
 
 int mshv_run(int vtl_fd)
 {
-	return ioctl(vtl_fd, IOC_RUN, 0) < 0 ? -errno : 0;
+	int r = do_ioctl(vtl_fd, IOC_RUN, NULL);
+
+	return r < 0 ? r : 0;
 }
 
-static int reg_ioctl(int vtl_fd, unsigned long req, struct hv_reg_assoc *assoc)
+static int reg_ioctl(int vtl_fd, uint32_t req, struct hv_reg_assoc *assoc)
 {
 	struct regs_arg arg = { .count = 1, .regs_ptr = (uintptr_t)assoc };
 

@@ -58,14 +58,29 @@ need_space() {
 			"free some space or set XDG_CACHE_HOME to a folder on a larger disk."
 }
 
+# Ends a process and everything below it, except this shell.
+kill_tree() {
+	local child
+
+	for child in $(cat "/proc/$1/task"/*/children 2>/dev/null); do
+		kill_tree "$child"
+	done
+	[ "$1" -eq "$BASHPID" ] || kill -KILL "$1" 2>/dev/null || true
+}
+
 # Shows that a long step is alive: a line that counts on a terminal, a line every 15 s elsewhere.
-# Ends by itself when the script is gone, however it ended.
+# When the script itself is gone, however it ended, ends the step too (STEP_LET_RUN=1 keeps what
+# must not be cut off).
 step_ticker() {
 	local text=$1 start=$SECONDS parent=$2 shown=0 elapsed
 
 	exec 3>&- 9>&-
 	trap 'exit 0' TERM
-	while sleep 1 && kill -0 "$parent" 2>/dev/null; do
+	while sleep 1; do
+		if ! kill -0 $$ 2>/dev/null || ! kill -0 "$parent" 2>/dev/null; then
+			[ -n "${STEP_LET_RUN:-}" ] || kill_tree "$parent"
+			exit
+		fi
 		elapsed=$((SECONDS - start))
 		if [ -t 2 ]; then
 			[ "$elapsed" -lt 2 ] || printf '\rkeel: %s (%d s) ' "$text" "$elapsed" >&2
@@ -78,12 +93,12 @@ step_ticker() {
 
 # step_run TEXT COMMAND...: runs the command with its output in STEP_LOG and sets STEP_RC to its status.
 step_run() {
-	local text=$1 ticker rc start=$SECONDS
+	local text=$1 self=$BASHPID ticker rc start=$SECONDS
 
 	shift
 	STEP_LOG=$(mktemp "$KEEL_CACHE/tmp/log.XXXXXX" 2>/dev/null) || die_disk_full
 	log "$text"
-	step_ticker "$text" "$BASHPID" &
+	step_ticker "$text" "$self" &
 	ticker=$!
 	set +e
 	(set -e; exec 9>&- 3>&-; "$@") >"$STEP_LOG" 2>&1 </dev/null

@@ -69,7 +69,9 @@ qemu_good() {
 	[ "${ver%%.*}" -ge "$QEMU_MIN" ] 2>/dev/null
 }
 
+# An installation that was cut off earlier is finished first.
 apt_install() {
+	as_root dpkg --configure -a
 	as_root env DEBIAN_FRONTEND=noninteractive ${APT_CONFIG:+APT_CONFIG="$APT_CONFIG"} \
 		apt-get -q -y -o DPkg::Lock::Timeout=600 -o Acquire::Retries=3 \
 		install --no-install-recommends "$@"
@@ -123,6 +125,7 @@ main() {
 	*) usage 2 ;;
 	esac
 	cache_init
+	STEP_LET_RUN=1
 	[ "$want" = qemu ] || suite_adjust
 	if [ "$check" = --check ]; then
 		if [ "$want" != qemu ] && [ -n "$(missing_build)" ]; then

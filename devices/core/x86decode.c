@@ -144,7 +144,8 @@ static void set_ea_sib(const struct raw_ea *raw, uint8_t rex, struct x86_insn *i
 }
 
 /* Fills mod, reg, rm and the address form; seg gets its default before any override. */
-static void set_modrm(enum x86_code code, const struct raw_ea *raw, uint8_t rex, struct x86_insn *in)
+static void set_modrm(enum x86_code code, const struct raw_ea *raw, uint8_t rex,
+		      struct x86_insn *in)
 {
 	in->has_modrm = true;
 	in->mod = raw->modrm >> 6;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Instruction decoding for the emulator: Zydis finds length and legality, this module turns the raw
- * fields into one flat struct. A small decoder of our own does the MOV forms that make up nearly all
- * MMIO of 64-bit guests; whatever it accepts, Zydis accepts with the same result.
+ * Instruction decoding for the emulator: Zydis finds length and legality, this module turns the
+ * raw fields into one flat struct. A small decoder of our own does the MOV forms that make up
+ * nearly all MMIO of 64-bit guests; whatever it accepts, Zydis accepts with the same result.
  */
 #pragma once
 

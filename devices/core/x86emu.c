@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Instruction emulation: entry point, opcode tables, operands. Input: registers and instruction bytes
- * of a hostile guest; state: the caller's only. Spec: Intel SDM volume 2, AMD APM volume 3.
+ * Instruction emulation: entry point, opcode tables, operands. Input: registers and instruction
+ * bytes of a hostile guest; state: the caller's only. Spec: Intel SDM volume 2, AMD APM volume 3.
  */
 #include "x86emu.h"
 
@@ -44,6 +44,13 @@ uint64_t x86_ea(const struct x86_emu *e)
 	if (in->index != X86_REG_NONE)
 		off += e->s->gpr[in->index & 15] << in->scale;
 	return off & x86_mask(in->asize);
+}
+
+bool x86_ea_aligned16(const struct x86_emu *e)
+{
+	bool based = !x86_long(e) || e->in.seg == HV_SEG_FS || e->in.seg == HV_SEG_GS;
+
+	return is_aligned(x86_ea(e) + (based ? e->s->seg[e->in.seg].base : 0), 16);
 }
 
 enum x86emu_result x86_rm_prepare(struct x86_emu *e, unsigned int size, unsigned int access,
@@ -136,6 +143,7 @@ static x86_op_fn *const ops_1b[256] = {
 	[0x8f] = x86_op_pop_rm,
 	[0xa0 ... 0xa3] = x86_op_mov_moffs,
 	[0xa4 ... 0xa7] = x86_op_string,
+	[0xa8 ... 0xa9] = x86_op_test_acc,
 	[0xaa ... 0xaf] = x86_op_string,
 	[0xc0 ... 0xc1] = x86_op_shift,
 	[0xc6 ... 0xc7] = x86_op_mov_imm,
@@ -154,7 +162,8 @@ static x86_op_fn *const ops_0f[256] = {
 	[0x40 ... 0x4f] = x86_op_cmov,
 	[0x6e ... 0x6f] = x86_op_sse, [0x7e ... 0x7f] = x86_op_sse,
 	[0x90 ... 0x9f] = x86_op_setcc,
-	[0xa3] = x86_op_bit_reg, [0xab] = x86_op_bit_reg, [0xb3] = x86_op_bit_reg, [0xbb] = x86_op_bit_reg,
+	[0xa3] = x86_op_bit_reg, [0xab] = x86_op_bit_reg,
+	[0xb3] = x86_op_bit_reg, [0xbb] = x86_op_bit_reg,
 	[0xa4 ... 0xa5] = x86_op_shift_double, [0xac ... 0xad] = x86_op_shift_double,
 	[0xae] = x86_op_cache_line,
 	[0xaf] = x86_op_imul,
@@ -186,8 +195,11 @@ static enum x86_code code_kind(const struct x86emu_state *s)
 {
 	uint16_t attr = s->seg[HV_SEG_CS].attr;
 
-	if (!(s->cr0 & X86_CR0_PE) || (s->rflags & X86_FL_VM))
-		return attr & X86_SEG_DB && !(s->rflags & X86_FL_VM) ? X86_CODE_32 : X86_CODE_REAL16;
+	if (s->rflags & X86_FL_VM)
+		return X86_CODE_REAL16;
+	/* The D bit outlives a switch to real mode until CS is loaded. */
+	if (!(s->cr0 & X86_CR0_PE))
+		return attr & X86_SEG_DB ? X86_CODE_32 : X86_CODE_REAL16;
 	if ((s->efer & X86_EFER_LMA) && (attr & X86_SEG_L))
 		return X86_CODE_64;
 	return attr & X86_SEG_DB ? X86_CODE_32 : X86_CODE_16;

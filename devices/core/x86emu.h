@@ -36,7 +36,15 @@ enum x86emu_gpr {
 	X86_R8, X86_R9, X86_R10, X86_R11, X86_R12, X86_R13, X86_R14, X86_R15,
 };
 
-enum x86emu_vector { X86_DE = 0, X86_DB = 1, X86_UD = 6, X86_NM = 7, X86_SS = 12, X86_GP = 13, X86_PF = 14 };
+enum x86emu_vector {
+	X86_DE = 0,
+	X86_DB = 1,
+	X86_UD = 6,
+	X86_NM = 7,
+	X86_SS = 12,
+	X86_GP = 13,
+	X86_PF = 14,
+};
 
 #define X86_FL_CF BIT(0)
 #define X86_FL_PF BIT(2)
@@ -79,10 +87,10 @@ struct x86emu_fault {
 #define X86EMU_ACC_USER 4u /* CPL 3: user rights apply */
 
 /*
- * What the emulator asks of its owner. Return values: 0, or a negative errno that ends the call with
- * X86EMU_ERROR (except where said otherwise). len of mem_read, mem_write and mem_cmpxchg is a power
- * of two: 1, 2, 4, 8, and 16 for mem_cmpxchg; an operand within one page is one access (16-byte
- * SSE operands are two of 8 bytes); no access crosses a page.
+ * What the emulator asks of its owner. Return values: 0, or a negative errno that ends the call
+ * with X86EMU_ERROR (except where said otherwise). len of mem_read, mem_write and mem_cmpxchg is a
+ * power of two: 1, 2, 4, 8, and 16 for mem_cmpxchg; an operand within one page is one access
+ * (16-byte SSE operands are two of 8 bytes); no access crosses a page.
  */
 struct x86emu_ops {
 	/*
@@ -99,28 +107,36 @@ struct x86emu_ops {
 	int (*mem_write)(void *ctx, gpa_t gpa, const void *buf, size_t len);
 	/*
 	 * Atomic compare-exchange for LOCK and XCHG on RAM. 1: exchanged; 0: different, and the
-	 * present value is in io_expected; -EOPNOTSUPP: not RAM, then mem_read and mem_write are used.
-	 * May be NULL: never atomic.
+	 * present value is in io_expected; -EOPNOTSUPP: not RAM, then mem_read and mem_write are
+	 * used. May be NULL: never atomic.
 	 */
-	int (*mem_cmpxchg)(void *ctx, gpa_t gpa, void *io_expected, const void *desired, size_t len);
+	int (*mem_cmpxchg)(void *ctx, gpa_t gpa, void *io_expected, const void *desired,
+			   size_t len);
 	/* size 1, 2 or 4 */
 	int (*io_read)(void *ctx, uint16_t port, unsigned int size, uint32_t *ret_val);
 	int (*io_write)(void *ctx, uint16_t port, unsigned int size, uint32_t val);
 };
 
 enum x86emu_result {
-	X86EMU_OK, /* instruction completed, rip behind it */
-	X86EMU_AGAIN, /* REP not finished, or an atomic exchange lost too often: rip at the instruction;
-		       * registers consistent; just run the guest again */
-	X86EMU_FAULT, /* inject out.fault; rip at the instruction, RF set, REP registers as far as done */
-	X86EMU_UNSUPPORTED, /* state unchanged; the caller injects #UD, and counts it */
-	X86EMU_ERROR, /* an op failed with out.err; rip at the instruction */
+	/* The instruction is done, rip behind it. */
+	X86EMU_OK,
+	/*
+	 * REP is not finished, or an atomic exchange was lost too often: rip at the instruction,
+	 * registers consistent. Just run the guest again.
+	 */
+	X86EMU_AGAIN,
+	/* Inject out.fault: rip at the instruction, RF set, REP registers as far as it got. */
+	X86EMU_FAULT,
+	/* State unchanged; the caller injects #UD, and counts it. */
+	X86EMU_UNSUPPORTED,
+	/* An op failed with out.err; rip at the instruction. */
+	X86EMU_ERROR,
 };
 
 struct x86emu_out {
 	struct x86emu_fault fault; /* X86EMU_FAULT */
 	int err; /* X86EMU_ERROR: the op's -errno */
-	bool trap; /* TF was set and an instruction (or one REP element) was done: inject #DB, DR6.BS */
+	bool trap; /* TF was set and an instruction or a REP element was done: inject #DB, DR6.BS */
 	bool xmm_dirty; /* *fx was changed */
 	uint8_t len; /* instruction length in bytes, 0 if it could not be decoded */
 };

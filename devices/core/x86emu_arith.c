@@ -88,6 +88,17 @@ enum x86emu_result x86_op_test(struct x86_emu *e)
 	return test_rm(e, x86_op_size(e), x86_opreg_get(e, e->in.reg, x86_op_size(e)));
 }
 
+/* A8, A9 */
+enum x86emu_result x86_op_test_acc(struct x86_emu *e)
+{
+	struct x86_alu u = { .b = e->in.imm, .size = x86_op_size(e), .flags = e->s->rflags };
+
+	u.a = e->s->gpr[X86_RAX];
+	(void)x86_alu_and(&u);
+	x86_flags_set(e, u.flags);
+	return X86EMU_OK;
+}
+
 static enum x86emu_result unary(struct x86_emu *e, x86_alu_fn *fn)
 {
 	struct x86_alu u = { .size = x86_op_size(e) };
@@ -215,5 +226,7 @@ enum x86emu_result x86_op_shift_double(struct x86_emu *e)
 	u.b = x86_reg_get(e, e->in.reg, u.size);
 	u.c = e->in.opcode & 1 ? e->s->gpr[X86_RCX] & 0xff : e->in.imm & 0xff;
 	r = x86_rm_prepare(e, u.size, X86EMU_ACC_WRITE, &o);
-	return r ? r : x86_rm_modify(e, &o, e->in.opcode & 8 ? x86_alu_shrd : x86_alu_shld, false, &u);
+	if (r)
+		return r;
+	return x86_rm_modify(e, &o, e->in.opcode & 8 ? x86_alu_shrd : x86_alu_shld, false, &u);
 }

@@ -75,7 +75,7 @@ enum x86emu_result x86_op_cmpxchg8b(struct x86_emu *e)
 
 	if (e->in.mod == 3 || (e->in.reg & 7) != 1)
 		return X86EMU_UNSUPPORTED;
-	if (half == 8 && (x86_ea(e) + (e->in.seg >= HV_SEG_FS ? e->s->seg[e->in.seg].base : 0)) & 15)
+	if (half == 8 && !x86_ea_aligned16(e))
 		return x86_raise(e, X86_GP, 0);
 	r = x86_rm_prepare(e, half * 2, X86EMU_ACC_WRITE, &o);
 	if (r == X86EMU_OK)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Memory of the instruction emulator: segmentation, translation page by page, accesses cut into the
- * widths a bus knows, instruction fetch. Input: addresses made by a hostile guest; every loop here is
- * bounded by an operand's 16 bytes. Spec: Intel SDM volume 3, "Protected-Mode Memory Management" and
- * "Canonical Addressing"; AMD APM volume 2, "Segmented Virtual Memory".
+ * widths a bus knows, instruction fetch. Input: addresses made by a hostile guest; every loop here
+ * is bounded by an operand's 16 bytes. Spec: Intel SDM volume 3, "Protected-Mode Memory Management"
+ * and "Canonical Addressing"; AMD APM volume 2, "Segmented Virtual Memory".
  */
 #include "x86emu_priv.h"
 
@@ -250,7 +250,7 @@ enum x86emu_result x86_io_check(struct x86_emu *e)
 /* Appends instruction bytes up to the end of their page; *io_n grows by at least one. */
 static enum x86emu_result fetch_more(struct x86_emu *e, uint8_t *buf, size_t *io_n)
 {
-	uint64_t lin, off = e->s->rip + *io_n;
+	uint64_t lin, room, off = e->s->rip + *io_n;
 	enum x86emu_result r;
 	size_t len;
 	gpa_t gpa;
@@ -264,8 +264,10 @@ static enum x86emu_result fetch_more(struct x86_emu *e, uint8_t *buf, size_t *io
 		return r;
 	len = MIN(X86EMU_INSN_MAX - *io_n, (size_t)(KEEL_PAGE_SIZE - PAGE_OFF(lin)));
 	/* Bytes beyond the limit must not decide anything: stop before them. */
-	if (!x86_long(e))
-		len = (size_t)MIN((uint64_t)len, e->s->seg[HV_SEG_CS].limit - (off & UINT32_MAX) + 1);
+	if (!x86_long(e)) {
+		room = e->s->seg[HV_SEG_CS].limit - (off & UINT32_MAX) + 1;
+		len = (size_t)MIN((uint64_t)len, room);
+	}
 	err = e->ops->mem_fetch(e->ctx, gpa, buf + *io_n, len);
 	if (err < 0)
 		return x86_op_failed(e, err);
@@ -298,7 +300,7 @@ enum x86emu_result x86_fetch(struct x86_emu *e, const uint8_t *bytes, size_t n)
 	n = MIN(n, (size_t)X86EMU_INSN_MAX);
 	if (n)
 		memcpy(buf, bytes, n);
-	/* Each fetch adds a byte or more, and all but the last end at a page or segment boundary. */
+	/* Each fetch adds a byte or more; all but the last end at a page or segment boundary. */
 	for (;;) {
 		if (n && x86_long(e) && x86_decode_mov64(buf, n, &e->in))
 			return X86EMU_OK;

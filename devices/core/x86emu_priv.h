@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Shared by the files of the instruction emulator only. Every step returns enum x86emu_result;
- * X86EMU_OK is 0, anything else ends the instruction and is passed up unchanged. Handlers follow one
- * order: translate all operands, read, compute, write memory, and only then touch registers, so that
- * whatever ends them early leaves the architectural state as before the instruction.
+ * X86EMU_OK is 0, anything else ends the instruction and is passed up unchanged. Handlers follow
+ * one order: translate all operands, read, compute, write memory, and only then touch registers, so
+ * that whatever ends them early leaves the architectural state as before the instruction.
  */
 #pragma once
 
+#include "ckd.h"
 #include "le.h"
 #include "x86decode.h"
 #include "x86emu.h"
@@ -126,7 +127,7 @@ enum x86emu_result x86_op_failed(struct x86_emu *e, int err);
 
 /* Memory and ports (x86emu_mem.c) */
 
-/* Segmentation and translation of size bytes (1..16) at seg:off; access is X86EMU_ACC_READ or WRITE. */
+/* Segmentation and translation of size bytes (1..16) at seg:off; access X86EMU_ACC_READ or WRITE */
 enum x86emu_result x86_mem_prepare(struct x86_emu *e, unsigned int seg, uint64_t off,
 				   unsigned int size, unsigned int access, struct x86_mref *ret_m);
 enum x86emu_result x86_mem_load(struct x86_emu *e, const struct x86_mref *m, void *ret_buf);
@@ -168,6 +169,8 @@ bool x86_cond(uint64_t rflags, unsigned int cc);
 
 /* Segment offset of the memory operand, truncated to the address size. */
 uint64_t x86_ea(const struct x86_emu *e);
+/* Is its linear address a multiple of 16? This rule comes before any page fault. */
+bool x86_ea_aligned16(const struct x86_emu *e);
 enum x86emu_result x86_rm_prepare(struct x86_emu *e, unsigned int size, unsigned int access,
 				  struct x86_opnd *ret_o);
 enum x86emu_result x86_rm_load(struct x86_emu *e, const struct x86_opnd *o, uint64_t *ret_val);
@@ -194,13 +197,13 @@ static inline unsigned int x86_op_size(const struct x86_emu *e)
 }
 
 /* Instruction groups: one function per kind, chosen by the opcode tables in x86emu.c. */
-typedef enum x86emu_result x86_op_fn(struct x86_emu *e);
+typedef must_check enum x86emu_result x86_op_fn(struct x86_emu *e);
 /* x86emu_mov.c */
 x86_op_fn x86_op_mov, x86_op_mov_imm, x86_op_mov_moffs, x86_op_movx, x86_op_movsxd, x86_op_movbe;
 x86_op_fn x86_op_movnti, x86_op_cmov, x86_op_setcc, x86_op_xlat, x86_op_hint, x86_op_cache_line;
 /* x86emu_arith.c */
 x86_op_fn x86_op_alu, x86_op_alu_imm, x86_op_test, x86_op_group3, x86_op_group45, x86_op_imul;
-x86_op_fn x86_op_shift, x86_op_shift_double;
+x86_op_fn x86_op_shift, x86_op_shift_double, x86_op_test_acc;
 /* x86emu_bits.c */
 x86_op_fn x86_op_xchg, x86_op_xadd, x86_op_cmpxchg, x86_op_cmpxchg8b;
 x86_op_fn x86_op_bit_imm, x86_op_bit_reg, x86_op_bit_scan;

@@ -114,14 +114,6 @@ static enum x86emu_result sse_load(struct x86_emu *e, const struct x86_opnd *o, 
 	return X86EMU_OK;
 }
 
-/* Linear address of the operand, for the alignment rule, which comes before any page fault. */
-static bool misaligned(const struct x86_emu *e)
-{
-	const struct hv_seg *sd = &e->s->seg[e->in.seg];
-
-	return (x86_ea(e) + (!x86_long(e) || e->in.seg >= HV_SEG_FS ? sd->base : 0)) & 15;
-}
-
 enum x86emu_result x86_op_sse(struct x86_emu *e)
 {
 	const struct sse_form *f = find_form(e);
@@ -135,7 +127,7 @@ enum x86emu_result x86_op_sse(struct x86_emu *e)
 	if (r)
 		return r;
 	size = f->flags & SSE_GPR && e->in.osize == 8 ? 8 : f->size;
-	if ((f->flags & SSE_ALIGNED) && misaligned(e))
+	if ((f->flags & SSE_ALIGNED) && !x86_ea_aligned16(e))
 		return x86_raise(e, X86_GP, 0);
 	r = x86_rm_prepare(e, size, f->flags & SSE_STORE ? X86EMU_ACC_WRITE : X86EMU_ACC_READ, &o);
 	if (r)

@@ -129,8 +129,8 @@ enum x86emu_result x86_op_pop_rm(struct x86_emu *e)
 
 /*
  * Near branches through memory. Not with control-flow enforcement on: that adds a shadow stack and
- * a state machine that only the CPU has. In 64-bit code an operand-size prefix means different things
- * to different makers' CPUs.
+ * a state machine that only the CPU has. In 64-bit code an operand-size prefix means different
+ * things to different makers' CPUs.
  */
 static bool branch_ok(const struct x86_emu *e)
 {

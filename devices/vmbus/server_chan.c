@@ -311,17 +311,18 @@ static void end_open(struct vmbus_chan *ch)
 
 void vmbus_chan_close_done(struct vmbus_chan *ch)
 {
+	struct vmbus_server *s = ch->s;
 	const bool reopen = ch->reopen;
 
 	BUG_ON(ch->state != CHAN_CLOSING);
 	end_open(ch);
 	ch->reopen = false;
-	if (!ch->s->closing) {
+	if (!s->closing) {
 		settle_gpadls(ch, false);
 		if (reopen && ch->offered)
 			start_open(ch, &ch->reopen_msg);
 	}
-	server_chan_settled(ch->s);
+	server_chan_settled(s);
 }
 
 void chan_force_close(struct vmbus_chan *ch)

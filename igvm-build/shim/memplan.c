@@ -294,7 +294,10 @@ static struct host_range pages_of(const struct host_range *r, uint64_t first, ui
 static int paint_image(struct plan *p)
 {
 	const struct plan_image *img = p->img;
-	/* The device tree pages between the two config ranges are RAM: nobody reads them later. */
+	/*
+	 * The device tree between the two config ranges is RAM: nobody reads it later. So are the
+	 * page hashes behind them, which exist for isolated VMs only.
+	 */
 	const uint64_t behind_dt = BOOTCFG_DT_PAGE + BOOTCFG_DT_PAGES;
 	struct host_range config[2], persisted[2];
 	int r = 0;
@@ -302,7 +305,7 @@ static int paint_image(struct plan *p)
 	if (img->param_region.len != BOOTCFG_REGION_PAGES * KEEL_PAGE_SIZE)
 		return fail(p, -EINVAL, "the parameter region has an unknown size");
 	config[0] = pages_of(&img->param_region, 0, BOOTCFG_DT_PAGE);
-	config[1] = pages_of(&img->param_region, behind_dt, BOOTCFG_REGION_PAGES - behind_dt);
+	config[1] = pages_of(&img->param_region, behind_dt, BOOTCFG_HASH_PAGE - behind_dt);
 	for (size_t i = 0; i < 2 && r == 0; i++)
 		r = paint_special(p, &config[i], BOOTMEM_VTL2_CONFIG);
 	if (r == 0 && img->persisted.len >= PERSISTED_STATE_PAGES * KEEL_PAGE_SIZE) {

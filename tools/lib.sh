@@ -62,6 +62,7 @@ need_space() {
 kill_tree() {
 	local child
 
+	# shellcheck disable=SC2013 # the words are the process ids
 	for child in $(cat "/proc/$1/task"/*/children 2>/dev/null); do
 		kill_tree "$child"
 	done

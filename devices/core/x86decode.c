@@ -240,7 +240,6 @@ static bool mov64_imm(const uint8_t *b, size_t n, size_t *io_pos, struct x86_ins
 
 bool x86_decode_mov64(const uint8_t *bytes, size_t n, struct x86_insn *ret)
 {
-	struct x86_insn in;
 	struct prefixes p;
 	struct raw_ea ea;
 	uint8_t map = X86_MAP_1B;
@@ -254,28 +253,27 @@ bool x86_decode_mov64(const uint8_t *bytes, size_t n, struct x86_insn *ret)
 		map = X86_MAP_0F;
 		pos++;
 	}
-	insn_init(X86_CODE_64, &p, bytes[pos], &in);
-	in.map = map;
+	insn_init(X86_CODE_64, &p, bytes[pos], ret);
+	ret->map = map;
 	pos++;
-	if (mov64_has_modrm(map, in.opcode)) {
+	if (mov64_has_modrm(map, ret->opcode)) {
 		len = ea_length(bytes + pos, n - pos);
 		if (len == 0)
 			return false;
 		ea_load(bytes + pos, len, &ea);
-		set_modrm(X86_CODE_64, &ea, p.rex, &in);
+		set_modrm(X86_CODE_64, &ea, p.rex, ret);
 		pos += len;
-		if ((in.opcode == 0xc6 || in.opcode == 0xc7) && !mov64_imm(bytes, n, &pos, &in))
+		if ((ret->opcode == 0xc6 || ret->opcode == 0xc7) && !mov64_imm(bytes, n, &pos, ret))
 			return false;
-	} else if (map == X86_MAP_1B && in.opcode >= 0xa0 && in.opcode <= 0xa3 && n - pos >= 8) {
-		in.disp = le64_load(bytes + pos);
+	} else if (map == X86_MAP_1B && ret->opcode >= 0xa0 && ret->opcode <= 0xa3 && n - pos >= 8) {
+		ret->disp = le64_load(bytes + pos);
 		pos += 8;
 	} else {
 		return false;
 	}
 	if (p.seg != X86_REG_NONE)
-		in.seg = p.seg;
-	in.len = (uint8_t)pos;
-	*ret = in;
+		ret->seg = p.seg;
+	ret->len = (uint8_t)pos;
 	return true;
 }
 

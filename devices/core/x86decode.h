@@ -64,6 +64,7 @@ enum x86_decode_result x86_decode(enum x86_code code, const uint8_t *bytes, size
 
 /**
  * x86_decode_mov64 - the quick decoder: plain MOV, MOVZX, MOVSX, MOVSXD in 64-bit code
+ * @ret: scratch when it returns false
  * Returns: false when the instruction is another one or is cut off: ask x86_decode
  */
 bool x86_decode_mov64(const uint8_t *bytes, size_t n, struct x86_insn *ret);

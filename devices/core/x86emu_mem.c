@@ -157,7 +157,7 @@ static size_t bus_width(gpa_t gpa, size_t left)
 {
 	size_t w = 8;
 
-	if (left == 8 || left == 4 || left == 2 || left == 1)
+	if (left <= 8 && (left & (left - 1)) == 0)
 		return left;
 	while (w > left || (left < 8 && (gpa & (w - 1))))
 		w /= 2;
@@ -293,17 +293,17 @@ static enum x86emu_result decode_result(struct x86_emu *e, enum x86_decode_resul
 
 enum x86emu_result x86_fetch(struct x86_emu *e, const uint8_t *bytes, size_t n)
 {
-	uint8_t buf[X86EMU_INSN_MAX + 1] = { 0 };
+	uint8_t buf[X86EMU_INSN_MAX + 1];
 	enum x86_decode_result d;
 	enum x86emu_result r;
 
 	n = MIN(n, (size_t)X86EMU_INSN_MAX);
+	if (n && x86_long(e) && x86_decode_mov64(bytes, n, &e->in))
+		return X86EMU_OK;
 	if (n)
 		memcpy(buf, bytes, n);
 	/* Each fetch adds a byte or more; all but the last end at a page or segment boundary. */
 	for (;;) {
-		if (n && x86_long(e) && x86_decode_mov64(buf, n, &e->in))
-			return X86EMU_OK;
 		d = x86_decode(e->code, buf, n, &e->in);
 		if (d != X86_DECODE_MORE || n == X86EMU_INSN_MAX)
 			return decode_result(e, d);

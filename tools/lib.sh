@@ -202,6 +202,20 @@ cached() {
 	REPLY=$KEEL_CACHE/$kind-$hash
 }
 
+# Removes what killed runs have left: build folders whose lock is free, and anything else that is a
+# day old.
+cached_sweep() {
+	local dir name
+
+	for dir in "$KEEL_CACHE/tmp"/*-????????????????.??????; do
+		name=${dir##*/}
+		name=${name%.*}
+		[ -e "$KEEL_CACHE/lock/$name" ] || continue
+		flock -n "$KEEL_CACHE/lock/$name" rm -rf -- "$dir" || true
+	done
+	find "$KEEL_CACHE/tmp" -mindepth 1 -maxdepth 1 -mmin +1440 -exec rm -rf {} + 2>/dev/null || true
+}
+
 cached_build() {
 	local kind=$1 hash=$2 fn=$3 tmp rc out
 
@@ -214,7 +228,7 @@ cached_build() {
 	fi
 	# We hold the lock: whatever is left under this name belongs to a run that was killed.
 	rm -rf -- "$KEEL_CACHE/tmp/$kind-$hash".* 2>/dev/null || true
-	find "$KEEL_CACHE/tmp" -mindepth 1 -maxdepth 1 -mmin +1440 -exec rm -rf {} + 2>/dev/null || true
+	cached_sweep
 	tmp=$(mktemp -d "$KEEL_CACHE/tmp/$kind-$hash.XXXXXX") || die_disk_full
 	chmod 755 "$tmp"
 	set +e

@@ -75,8 +75,10 @@ static void log_line(struct summary *s)
 {
 	const char *p = strstr(s->line, "stats {");
 
-	if (p)
-		snprintf(s->stats, sizeof(s->stats), "%s", p + 6);
+	if (!p)
+		return;
+	snprintf(s->stats[s->n_stats % SUMMARY_STATS], sizeof(s->stats[0]), "%.1000s", p + 6);
+	s->n_stats++;
 }
 
 void summary_log(struct summary *s, const uint8_t *buf, size_t len)
@@ -119,8 +121,8 @@ void summary_print(const struct summary *s, unsigned resets)
 	print_phase("VTL0 started", s->vtl0_ns);
 	print_counts("VTL0", s->vtl0_exits);
 	print_counts("VTL2", s->vtl2_exits);
-	if (s->stats[0])
-		fprintf(stderr, "paravisor: %s\n", s->stats);
+	for (unsigned i = s->n_stats - MIN(s->n_stats, (unsigned)SUMMARY_STATS); i < s->n_stats; i++)
+		fprintf(stderr, "paravisor: %s\n", s->stats[i % SUMMARY_STATS]);
 	if (resets)
 		fprintf(stderr, "guest restarts: %u\n", resets);
 	if (s->emulator_faults)

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #define SUMMARY_COUNTS 16
+#define SUMMARY_STATS 4
 
 struct summary {
 	int end; /* enum session_end of the last session */
@@ -17,7 +18,8 @@ struct summary {
 	unsigned emulator_faults;
 	char line[4096]; /* log line under assembly */
 	size_t line_len;
-	char stats[4096]; /* the last "stats {...}" the paravisor logged */
+	char stats[SUMMARY_STATS][1024]; /* the last "stats {...}" lines the paravisor logged */
+	unsigned n_stats;
 };
 
 void summary_init(struct summary *s);
@@ -25,7 +27,7 @@ void summary_init(struct summary *s);
 /* A REPORT frame: key=value lines. */
 void summary_report(struct summary *s, const char *text);
 
-/* Bytes of the log: the paravisor's machine-readable "stats {...}" line is kept. */
+/* Bytes of the log: the paravisor's machine-readable "stats {...}" lines are kept. */
 void summary_log(struct summary *s, const uint8_t *buf, size_t len);
 
 /* Phases and counts, readable, on stderr. */

@@ -13,7 +13,7 @@ int irq_decode(uint64_t addr, uint32_t data, struct hvc_interrupt *ret_irq)
 {
 	uint8_t mode = msi_x86_mode(data);
 
-	if ((addr & MSI_X86_ADDR_MASK) != MSI_X86_ADDR)
+	if ((addr & ~0xfffffull) != MSI_X86_ADDR)
 		return -EINVAL;
 	if (mode != HV_INT_FIXED && mode != HV_INT_LOWEST && mode != HV_INT_NMI && mode != HV_INT_INIT)
 		return -EINVAL;

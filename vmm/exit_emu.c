@@ -198,27 +198,47 @@ static int load_segs(struct vp *vp, struct x86emu_state *s, bool all)
 	return 0;
 }
 
-static int load_state(struct vcpu *v, const struct hv_x64_header *h, struct x86emu_state *s)
+/* Everything at once where the hypervisor has laid it out. */
+static void load_page(const struct hv_register_page *p, struct x86emu_state *s)
 {
-	struct vp *vp = &v->vp;
-	int r;
+	s->gpr[X86_RSP] = p->gp[X86_RSP];
+	s->cr0 = p->cr0;
+	s->cr4 = p->cr4;
+	s->efer = p->efer;
+	memcpy(s->seg, p->seg, sizeof(s->seg));
+}
 
-	memset(s, 0, sizeof(*s));
-	memcpy(s->gpr, vp_gp(vp), sizeof(s->gpr));
-	s->rip = h->rip;
-	s->rflags = h->rflags;
-	s->seg[HV_SEG_CS] = h->cs;
-	s->cpl = HV_EXEC_CPL(h->exec);
-	s->fx = vp->run->ctx.fx;
-	r = regs_get64(vp, HVREG_RSP, &s->gpr[X86_RSP]);
+static int load_each(struct vp *vp, const struct hv_x64_header *h, struct x86emu_state *s)
+{
+	int r = regs_get64(vp, HVREG_RSP, &s->gpr[X86_RSP]);
+
 	if (r == 0)
 		r = regs_get64(vp, HVREG_CR0, &s->cr0);
 	if (r == 0)
 		r = regs_get64(vp, HVREG_CR4, &s->cr4);
 	if (r == 0)
 		r = regs_get64(vp, HVREG_EFER, &s->efer);
-	if (r == 0)
-		r = load_segs(vp, s, !is_long(h));
+	if (r)
+		return r;
+	memset(s->seg, 0, sizeof(s->seg));
+	return load_segs(vp, s, !is_long(h));
+}
+
+static int load_state(struct vcpu *v, const struct hv_x64_header *h, struct x86emu_state *s)
+{
+	struct vp *vp = &v->vp;
+	int r = 0;
+
+	memcpy(s->gpr, vp_gp(vp), sizeof(s->gpr));
+	if (regs_page_valid(vp))
+		load_page(vp->page, s);
+	else
+		r = load_each(vp, h, s);
+	s->rip = h->rip;
+	s->rflags = h->rflags;
+	s->seg[HV_SEG_CS] = h->cs;
+	s->cpl = HV_EXEC_CPL(h->exec);
+	s->fx = vp->run->ctx.fx;
 	return r;
 }
 

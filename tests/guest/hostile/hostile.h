@@ -5,7 +5,8 @@
  * interrupts off, an identity map of the low 4 GiB, and a window of user pages per processor.
  *
  * Command line: hostile.seed=N hostile.time=SECONDS hostile.tests=a,b,.. hostile.vtl2=BASE-END
- * hostile.end=poweroff|reset|triple. Prints "HOSTILE DONE" on COM1 when it got to its end.
+ * hostile.end=poweroff|reset|triple. After a reset or triple fault it starts once more, says so and
+ * powers off. Prints "HOSTILE DONE" on COM1 when it got to its end.
  */
 #pragma once
 
@@ -111,6 +112,7 @@ struct platform {
 	uint64_t tsc_hz;
 };
 
+extern const char default_end;
 extern struct options opt;
 extern struct platform plat;
 extern uint8_t cpu_area[MAX_CPUS][CPU_AREA];

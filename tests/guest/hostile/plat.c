@@ -2,7 +2,7 @@
 /* What the boot loader left: command line, memory map, ACPI's list of processors. */
 #include "hostile.h"
 
-struct options opt = { .seed = 1, .seconds = 20, .storms = (1u << N_STORMS) - 1, .end = 'p' };
+struct options opt = { .seed = 1, .seconds = 20, .storms = (1u << N_STORMS) - 1 };
 struct platform plat;
 
 static uint32_t get32(uint64_t gpa)
@@ -195,6 +195,7 @@ void plat_read(const uint8_t *zero_page)
 {
 	uint64_t zp = (uint64_t)zero_page;
 
+	opt.end = default_end;
 	parse_cmdline((const char *)(uint64_t)get32(zp + 0x228));
 	read_e820(zp);
 	read_acpi(get64(zp + 0x70));

@@ -265,7 +265,7 @@ bool x86_decode_mov64(const uint8_t *bytes, size_t n, struct x86_insn *ret)
 		pos += len;
 		if ((ret->opcode == 0xc6 || ret->opcode == 0xc7) && !mov64_imm(bytes, n, &pos, ret))
 			return false;
-	} else if (map == X86_MAP_1B && ret->opcode >= 0xa0 && ret->opcode <= 0xa3 && n - pos >= 8) {
+	} else if (map == X86_MAP_1B && (ret->opcode & 0xfc) == 0xa0 && n - pos >= 8) {
 		ret->disp = le64_load(bytes + pos);
 		pos += 8;
 	} else {

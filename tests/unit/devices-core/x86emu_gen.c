@@ -6,6 +6,7 @@
 #include "x86emu_gen.h"
 
 #include "macros.h"
+#include "x86decode.h"
 #include "x86emu.h"
 
 #include <string.h>
@@ -41,7 +42,6 @@ enum form_flag {
 	FM_STACK = 1u << 6, /* also touches the stack */
 	FM_BITREG = 1u << 7,
 	FM_NO66 = 1u << 8,
-	FM_NOW = 1u << 9,
 	FM_OPREG = 1u << 10,
 	FM_MOFFS = 1u << 11,
 	FM_ALIGN = 1u << 12,
@@ -50,8 +50,6 @@ enum form_flag {
 	FM_COUNT16 = 1u << 15, /* 16-bit operands: counts up to 16 only */
 	FM_DIV = 1u << 16,
 	FM_NOREP = 1u << 17, /* F2 and F3 change the instruction */
-	FM_BYTE = 1u << 18,
-	FM_C8B = 1u << 19,
 };
 
 #define ST_LOGIC X86_FL_AF
@@ -87,37 +85,37 @@ static void add_arith(void)
 		uint32_t lock = row == 7 ? 0 : FM_LOCK;
 		uint8_t b = (uint8_t)(row << 3), ext = (uint8_t)row;
 
-		add(0, b, 0xff, 0, FM_MODRM | lock | FM_BYTE, u);
+		add(0, b, 0xff, 0, FM_MODRM | lock, u);
 		add(0, b + 1, 0xff, 0, FM_MODRM | lock, u);
-		add(0, b + 2, 0xff, 0, FM_MODRM | FM_BYTE, u);
+		add(0, b + 2, 0xff, 0, FM_MODRM, u);
 		add(0, b + 3, 0xff, 0, FM_MODRM, u);
 		add(0, b + 4, 0xff, 0, FM_IMM8, u);
 		add(0, b + 5, 0xff, 0, FM_IMMZ, u);
-		add(0, 0x80, ext, 0, FM_MODRM | FM_IMM8 | lock | FM_BYTE, u);
+		add(0, 0x80, ext, 0, FM_MODRM | FM_IMM8 | lock, u);
 		add(0, 0x81, ext, 0, FM_MODRM | FM_IMMZ | lock, u);
 		add(0, 0x83, ext, 0, FM_MODRM | FM_IMM8 | lock, u);
 	}
 	for (uint8_t w = 0; w < 2; w++) {
-		uint32_t b = w ? 0 : FM_BYTE, imm = w ? FM_IMMZ : FM_IMM8;
+		uint32_t imm = w ? FM_IMMZ : FM_IMM8;
 
-		add(0, 0x84 + w, 0xff, 0, FM_MODRM | b, ST_LOGIC);
+		add(0, 0x84 + w, 0xff, 0, FM_MODRM, ST_LOGIC);
 		add(0, 0xa8 + w, 0xff, 0, imm, ST_LOGIC);
-		add(0, 0xf6 + w, 0, 0, FM_MODRM | imm | b, ST_LOGIC);
-		add(0, 0xf6 + w, 1, 0, FM_MODRM | imm | b, ST_LOGIC);
-		add(0, 0xf6 + w, 2, 0, FM_MODRM | FM_LOCK | b, 0);
-		add(0, 0xf6 + w, 3, 0, FM_MODRM | FM_LOCK | b, 0);
-		add(0, 0xf6 + w, 4, 0, FM_MODRM | b, ST_MUL);
-		add(0, 0xf6 + w, 5, 0, FM_MODRM | b, ST_MUL);
-		add(0, 0xf6 + w, 6, 0, FM_MODRM | FM_DIV | b, ST_ALL);
-		add(0, 0xf6 + w, 7, 0, FM_MODRM | FM_DIV | b, ST_ALL);
-		add(0, 0xfe + w, 0, 0, FM_MODRM | FM_LOCK | b, 0);
-		add(0, 0xfe + w, 1, 0, FM_MODRM | FM_LOCK | b, 0);
+		add(0, 0xf6 + w, 0, 0, FM_MODRM | imm, ST_LOGIC);
+		add(0, 0xf6 + w, 1, 0, FM_MODRM | imm, ST_LOGIC);
+		add(0, 0xf6 + w, 2, 0, FM_MODRM | FM_LOCK, 0);
+		add(0, 0xf6 + w, 3, 0, FM_MODRM | FM_LOCK, 0);
+		add(0, 0xf6 + w, 4, 0, FM_MODRM, ST_MUL);
+		add(0, 0xf6 + w, 5, 0, FM_MODRM, ST_MUL);
+		add(0, 0xf6 + w, 6, 0, FM_MODRM | FM_DIV, ST_ALL);
+		add(0, 0xf6 + w, 7, 0, FM_MODRM | FM_DIV, ST_ALL);
+		add(0, 0xfe + w, 0, 0, FM_MODRM | FM_LOCK, 0);
+		add(0, 0xfe + w, 1, 0, FM_MODRM | FM_LOCK, 0);
 		for (uint8_t k = 0; k < 8; k++) {
 			uint64_t u = k < 4 ? ST_ROTATE : ST_SHIFT;
 
-			add(0, 0xc0 + w, k, 0, FM_MODRM | FM_IMM8 | b, u);
-			add(0, 0xd0 + w, k, 0, FM_MODRM | b, u & ~X86_FL_OF);
-			add(0, 0xd2 + w, k, 0, FM_MODRM | b, u);
+			add(0, 0xc0 + w, k, 0, FM_MODRM | FM_IMM8, u);
+			add(0, 0xd0 + w, k, 0, FM_MODRM, u & ~X86_FL_OF);
+			add(0, 0xd2 + w, k, 0, FM_MODRM, u);
 		}
 	}
 	add(0, 0x69, 0xff, 0, FM_MODRM | FM_IMMZ, ST_MUL);
@@ -132,22 +130,20 @@ static void add_arith(void)
 static void add_moves(bool movbe)
 {
 	for (uint8_t w = 0; w < 2; w++) {
-		uint32_t b = w ? 0 : FM_BYTE;
-
 		/* Twice: these are what really happens. */
 		for (unsigned int i = 0; i < 2; i++) {
-			add(0, 0x88 + w, 0xff, 0, FM_MODRM | b, 0);
-			add(0, 0x8a + w, 0xff, 0, FM_MODRM | b, 0);
-			add(0, 0xc6 + w, 0, 0, FM_MODRM | (w ? FM_IMMZ : FM_IMM8) | b, 0);
+			add(0, 0x88 + w, 0xff, 0, FM_MODRM, 0);
+			add(0, 0x8a + w, 0xff, 0, FM_MODRM, 0);
+			add(0, 0xc6 + w, 0, 0, FM_MODRM | (w ? FM_IMMZ : FM_IMM8), 0);
 			add(0, 0xa0 + w, 0xff, 0, FM_MOFFS, 0);
 			add(0, 0xa2 + w, 0xff, 0, FM_MOFFS, 0);
 		}
 		add(1, 0xb6 + w, 0xff, 0, FM_MODRM, 0);
 		add(1, 0xbe + w, 0xff, 0, FM_MODRM, 0);
-		add(0, 0x86 + w, 0xff, 0, FM_MODRM | FM_LOCK | b, 0);
-		add(1, 0xc0 + w, 0xff, 0, FM_MODRM | FM_LOCK | b, 0);
+		add(0, 0x86 + w, 0xff, 0, FM_MODRM | FM_LOCK, 0);
+		add(1, 0xc0 + w, 0xff, 0, FM_MODRM | FM_LOCK, 0);
 		/* In registers CPUs differ: upper half of a 32-bit destination after a mismatch. */
-		add(1, 0xb0 + w, 0xff, 0, FM_MODRM | FM_MEM | FM_LOCK | b, 0);
+		add(1, 0xb0 + w, 0xff, 0, FM_MODRM | FM_MEM | FM_LOCK, 0);
 		if (movbe)
 			add(2, 0xf0 + w, 0xff, 0, FM_MODRM | FM_MEM | FM_NOREP, 0);
 	}
@@ -156,7 +152,7 @@ static void add_moves(bool movbe)
 	add(0, 0xd7, 0xff, 0, FM_XLAT, 0);
 	for (uint8_t cc = 0; cc < 16; cc++) {
 		add(1, 0x40 + cc, 0xff, 0, FM_MODRM, 0);
-		add(1, 0x90 + cc, 0xff, 0, FM_MODRM | FM_BYTE, 0);
+		add(1, 0x90 + cc, 0xff, 0, FM_MODRM, 0);
 	}
 	for (uint8_t k = 0; k < 4; k++) {
 		uint32_t lock = k ? FM_LOCK : 0;
@@ -166,8 +162,8 @@ static void add_moves(bool movbe)
 	}
 	add(1, 0xbc, 0xff, 0, FM_MODRM | FM_NOREP, ST_BT | X86_FL_CF);
 	add(1, 0xbd, 0xff, 0, FM_MODRM | FM_NOREP, ST_BT | X86_FL_CF);
-	add(1, 0xc7, 1, 0, FM_MODRM | FM_MEM | FM_LOCK | FM_NO66 | FM_NOREP | FM_C8B, 0);
-	add(1, 0xc7, 1, 0, FM_MODRM | FM_MEM | FM_LOCK | FM_NO66 | FM_NOREP | FM_C8B | FM_ALIGN, 0);
+	add(1, 0xc7, 1, 0, FM_MODRM | FM_MEM | FM_LOCK | FM_NO66 | FM_NOREP, 0);
+	add(1, 0xc7, 1, 0, FM_MODRM | FM_MEM | FM_LOCK | FM_NO66 | FM_NOREP | FM_ALIGN, 0);
 	add(1, 0x0d, 1, 0, FM_MODRM | FM_MEM, 0);
 	add(1, 0x18, 1, 0, FM_MODRM | FM_MEM, 0);
 	add(1, 0x1f, 0, 0, FM_MODRM | FM_MEM, 0);
@@ -436,8 +432,9 @@ static void build_prefix_choice(struct builder *b)
 		b->seg = "\x26\x2e\x36\x3e"[gen_rnd(4)];
 	if (gen_chance(70))
 		b->rex = (uint8_t)(0x40 | gen_rnd(16));
-	if (f->flags & FM_NOW)
-		b->rex &= 0xf7;
+	/* BSF and BSR of zero: CPUs differ in the upper half of a 32-bit destination. */
+	if (f->map == X86_MAP_0F && (f->op == 0xbc || f->op == 0xbd) && !b->opsz)
+		b->rex |= 0x48;
 }
 
 static unsigned int put_le(uint8_t *p, uint64_t v, unsigned int n)

@@ -40,6 +40,8 @@ static void log_to_pipe(void *ctx, enum log_level level, const char *line)
 	char buf[2048];
 	int n = snprintf(buf, sizeof(buf), "%s\n", line);
 
+	(void)level;
+
 	/* The pipe never blocks: a front end that stopped reading must not stop the VM. */
 	if (n > 0)
 		(void)!write(a->log_pipe[1], buf, MIN((size_t)n, sizeof(buf) - 1));
@@ -272,20 +274,28 @@ static int serve(struct agent *a)
 	return 0;
 }
 
+static int open_things(struct agent *a, int link_fd)
+{
+	a->level = LOG_INFO;
+	a->cfg.vps = 2;
+	a->cfg.stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (a->cfg.stop_fd < 0 || link_create(link_fd, &agent_link_ops, a, &a->link) < 0 ||
+	    pipe2(a->log_pipe, O_CLOEXEC | O_NONBLOCK) < 0 ||
+	    pipe2(a->report_pipe, O_CLOEXEC) < 0 || pipe2(a->ack_pipe, O_CLOEXEC) < 0)
+		return -ENOMEM;
+	(void)fcntl(a->log_pipe[1], F_SETPIPE_SZ, LOG_PIPE_BYTES);
+	link_attach(a->link, LINK_LOG, a->log_pipe[0], -1, false);
+	return 0;
+}
+
 int agent_run(int link_fd)
 {
-	struct agent a = { .level = LOG_INFO };
+	struct agent *a = calloc(1, sizeof(*a));
 
 	(void)signal(SIGPIPE, SIG_IGN);
-	a.cfg.vps = 2;
-	if (link_create(link_fd, &agent_link_ops, &a, &a.link) < 0 ||
-	    pipe2(a.log_pipe, O_CLOEXEC | O_NONBLOCK) < 0 || pipe2(a.report_pipe, O_CLOEXEC) < 0 ||
-	    pipe2(a.ack_pipe, O_CLOEXEC) < 0)
+	/* When the front end is gone, so are we, with everything we made: nothing is released by hand,
+	 * and a stays, because the session's threads may still use it. */
+	if (!a || open_things(a, link_fd) < 0 || serve(a) < 0)
 		return STATUS_FAILED;
-	(void)fcntl(a.log_pipe[1], F_SETPIPE_SZ, LOG_PIPE_BYTES);
-	a.cfg.stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	link_attach(a.link, LINK_LOG, a.log_pipe[0], -1, false);
-	if (serve(&a) < 0) /* the front end is gone: so are we, with everything we made */
-		return STATUS_FAILED;
-	return a.status;
+	return a->status;
 }

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "agent.h"
+#include "cleanup.h"
 #include "exec.h"
 #include "link.h"
 #include "outer.h"
@@ -239,7 +240,7 @@ static int send_config(struct front *f)
 	const struct opts *o = f->o;
 	/* In the outer VM the image is its disk and the socket is a private one we connect to. */
 	const char *vsock = !o->vtl2_vsock ? "" : f->tcg ? "/run/vtl2.vsock" : o->vtl2_vsock;
-	char buf[8192];
+	char buf[5632];
 	int n = snprintf(buf, sizeof(buf),
 			 "image=%s\nvps=%u\nmemory=%llu\ncmdline=%s\nfaithful=%d\nno_reboot=%d\n"
 			 "com2=%d\nvsock=%s\n",
@@ -512,36 +513,53 @@ static int choose_host(struct front *f)
 	return 0;
 }
 
+static void close_things(struct front *f)
+{
+	if (f->listen_fd >= 0) {
+		(void)close(f->listen_fd);
+		(void)unlink(f->o->vtl2_vsock);
+	}
+	if (f->log_fd >= 0)
+		(void)close(f->log_fd);
+	if (f->outer.trace_fd >= 0)
+		(void)close(f->outer.trace_fd);
+	free(f->held);
+}
+
+static int run(struct front *f)
+{
+	int status;
+
+	if (choose_host(f) < 0 || open_things(f) < 0)
+		return STATUS_FAILED;
+	f->streaming = !f->tcg;
+	if (f->o->timeout_s)
+		f->deadline_ns = now_ns() + (uint64_t)f->o->timeout_s * 1000000000u;
+	if (!f->o->exec && !f->o->until_power_off)
+		terminal_raw();
+	status = run_attempts(f);
+	drain_exec(f);
+	terminal_restore();
+	if (f->o->summary)
+		summary_print(&f->sum, f->resets);
+	return status;
+}
+
 int front_run(const struct opts *opts)
 {
-	struct front f = { .o = opts, .log_fd = -1, .sig_fd = -1, .listen_fd = -1,
-			   .outer = { .trace_fd = -1 } };
-	int status = STATUS_FAILED;
+	auto_free struct front *f = calloc(1, sizeof(*f));
+	int status;
 
-	summary_init(&f.sum);
 	if (access(opts->image, R_OK) < 0) {
 		say("cannot read the image %s: %s", opts->image, strerror(errno));
 		return STATUS_FAILED;
 	}
-	if (choose_host(&f) < 0 || open_things(&f) < 0)
-		goto out;
-	f.streaming = !f.tcg;
-	if (opts->timeout_s)
-		f.deadline_ns = now_ns() + (uint64_t)opts->timeout_s * 1000000000u;
-	if (!opts->exec && !opts->until_power_off)
-		terminal_raw();
-	status = run_attempts(&f);
-	drain_exec(&f);
-	terminal_restore();
-	if (opts->summary)
-		summary_print(&f.sum, f.resets);
-out:
-	if (f.listen_fd >= 0) {
-		(void)close(f.listen_fd);
-		(void)unlink(opts->vtl2_vsock);
-	}
-	if (f.log_fd >= 0)
-		(void)close(f.log_fd);
-	free(f.held);
+	if (!f)
+		return STATUS_FAILED;
+	f->o = opts;
+	f->log_fd = f->sig_fd = f->listen_fd = f->outer.trace_fd = -1;
+	summary_init(&f->sum);
+	status = run(f);
+	close_things(f);
 	return status;
 }

@@ -239,7 +239,7 @@ static int give_credit(struct link *l, unsigned i, size_t len)
 static int pump_in(struct link *l, unsigned i)
 {
 	struct stream *s = &l->s[i];
-	uint8_t buf[8192];
+	uint8_t buf[4096];
 	ssize_t n = read(s->in, buf, MIN(sizeof(buf), s->credit));
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))

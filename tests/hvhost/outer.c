@@ -141,7 +141,7 @@ int outer_start(const struct outer_cfg *cfg, struct outer *ret_outer)
 
 static bool trace_has_triple_fault(int fd)
 {
-	char buf[65536];
+	char buf[4096];
 	ssize_t n;
 
 	for (off_t off = 0; (n = pread(fd, buf, sizeof(buf), off)) > 16; off += n - 16) {

@@ -23,7 +23,7 @@
 
 static bool cpu_has_virtualization(void)
 {
-	char line[8192];
+	char line[4096];
 	bool found = false;
 	FILE *f = fopen("/proc/cpuinfo", "re");
 

@@ -1,0 +1,438 @@
+/* SPDX-License-Identifier: MIT */
+#include "session.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "com3.h"
+#include "get_host.h"
+#include "hvpart.h"
+#include "igvm_boot.h"
+#include "log.h"
+#include "loop.h"
+#include "serial_host.h"
+#include "synic_host.h"
+#include "vmbus_host.h"
+#include "vp_host.h"
+#include "vsock_host.h"
+
+#define LOG_AREA "session"
+
+#define LOOP_ENTRIES 256
+#define RAM_UNIT (2ull << 20)
+
+struct session {
+	const struct session_cfg *cfg;
+	struct session_report *rep;
+	struct hvpart *part;
+	struct igvm_image image;
+	struct loop *loop;
+	struct loop_fd stop_lfd, end_lfd, console_lfd;
+	bool stop_watched, end_watched, console_watched;
+	struct get_host *get;
+	struct serial_host *serial[SESSION_COMS];
+	struct vsock_host *vsock;
+	uint32_t threads; /* VP threads that run */
+};
+
+static uint64_t since_start(const struct session *s)
+{
+	return loop_now_ns() - s->part->start_ns;
+}
+
+/* Pass an error on and say why, once. */
+static int fail(struct session *s, int err, const char *what)
+{
+	if (err < 0 && !s->rep->text[0])
+		snprintf(s->rep->text, sizeof(s->rep->text), "%s: %s", what, strerror(-err));
+	return err;
+}
+
+/* --- callbacks on the device thread ---------------------------------------------------------------- */
+
+static enum vtl_index index_of(uint8_t vtl)
+{
+	return vtl == 2 ? VTL2 : VTL0;
+}
+
+static enum hv_status on_post(void *ctx, uint8_t vtl, uint32_t vp, uint8_t sint,
+			      const struct hv_message *msg)
+{
+	struct session *s = ctx;
+	struct hvvp *target = part_vp(s->part, vp);
+
+	return target ? synic_host_post(target, index_of(vtl), sint, msg) : HV_INVALID_VP_INDEX;
+}
+
+static enum hv_status on_signal_event(void *ctx, uint8_t vtl, uint32_t vp, uint8_t sint, uint16_t flag)
+{
+	struct session *s = ctx;
+	struct hvvp *target = part_vp(s->part, vp);
+
+	return target ? synic_host_signal(target, index_of(vtl), sint, flag, NULL) :
+			HV_INVALID_VP_INDEX;
+}
+
+static const struct vmbus_host_synic_ops synic_ops = {
+	.post_message = on_post,
+	.signal_event = on_signal_event,
+};
+
+static void on_vmbus(void *ctx, uint32_t version)
+{
+	struct session *s = ctx;
+
+	if (!s->rep->vmbus_ns)
+		s->rep->vmbus_ns = since_start(s);
+	log_info(ALLOWED, "VTL2's kernel is on VMBus, version %u.%u", version >> 16, version & 0xffff);
+}
+
+static void on_get(void *ctx)
+{
+	struct session *s = ctx;
+
+	if (!s->rep->get_ns)
+		s->rep->get_ns = since_start(s);
+	log_info(ALLOWED, "the paravisor is on GET");
+}
+
+static void on_power_off(void *ctx, bool hibernate)
+{
+	struct session *s = ctx;
+
+	part_end(s->part, hibernate ? SESSION_HIBERNATE : SESSION_POWER_OFF, "VTL0 %s",
+		 hibernate ? "hibernated" : "powered off");
+}
+
+static void on_reset(void *ctx)
+{
+	struct session *s = ctx;
+
+	part_end(s->part, SESSION_RESET, "VTL0 restarts");
+}
+
+static void on_start_vtl0(void *ctx, bool ok, const char *text)
+{
+	struct session *s = ctx;
+
+	if (!ok) {
+		part_end(s->part, SESSION_START_FAILED, "the paravisor could not start VTL0: %s",
+			 text ? text : "no reason given");
+		return;
+	}
+	s->rep->vtl0_started = true;
+	if (!s->rep->vtl0_start_ns)
+		s->rep->vtl0_start_ns = since_start(s);
+	log_info(ALLOWED, "VTL0 starts");
+}
+
+static void on_crash(void *ctx, const struct get_host_crash *c)
+{
+	(void)ctx;
+	log_warn_rl(CONF, "vp %u: VTL%u reported a crash: %#llx %#llx %#llx %#llx %#llx, control %#llx",
+		    c->vp, c->last_vtl, (unsigned long long)c->params[0],
+		    (unsigned long long)c->params[1], (unsigned long long)c->params[2],
+		    (unsigned long long)c->params[3], (unsigned long long)c->params[4],
+		    (unsigned long long)c->control);
+}
+
+static void on_triple_fault(void *ctx, uint32_t vp, uint32_t type, const char *regs_text)
+{
+	(void)ctx;
+	log_warn_rl(CONF, "vp %u: VTL0 triple fault (%u): %s", vp, type, regs_text ? regs_text : "");
+}
+
+static void on_event(void *ctx, uint32_t event_id)
+{
+	(void)ctx;
+	log_info_rl(ALLOWED, "the paravisor reports event %u", event_id);
+}
+
+static const struct get_host_ops get_ops = {
+	.connected = on_get,
+	.power_off = on_power_off,
+	.reset = on_reset,
+	.start_vtl0 = on_start_vtl0,
+	.crash = on_crash,
+	.triple_fault = on_triple_fault,
+	.event = on_event,
+};
+
+static void on_stop(void *ctx, uint32_t events)
+{
+	struct session *s = ctx;
+
+	(void)events;
+	part_end(s->part, SESSION_STOPPED, "stopped");
+	loop_stop(s->loop);
+}
+
+static void on_end(void *ctx, uint32_t events)
+{
+	struct session *s = ctx;
+
+	(void)events;
+	loop_stop(s->loop);
+}
+
+static void on_console(void *ctx, uint32_t events)
+{
+	struct session *s = ctx;
+	uint8_t buf[64];
+	ssize_t n = events & POLLIN ? read(s->cfg->vtl2_console_in, buf, sizeof(buf)) : 0;
+
+	if (n > 0) {
+		com3_input(s->part->com3, buf, (size_t)n);
+	} else if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
+		loop_fd_remove(&s->console_lfd);
+		s->console_watched = false;
+	}
+}
+
+/* --- set-up ------------------------------------------------------------------------------------------ */
+
+static int check_cfg(struct session *s)
+{
+	const struct session_cfg *cfg = s->cfg;
+
+	if (cfg->vps < 1 || cfg->vps > SESSION_MAX_VPS) {
+		snprintf(s->rep->text, sizeof(s->rep->text), "%u processors: 1 to %u are possible",
+			 cfg->vps, SESSION_MAX_VPS);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static int make_memory(struct session *s)
+{
+	struct hvpart *part = s->part;
+	struct gmem_region regions[MEM_MAX_RAM];
+	uint64_t vtl2 = igvm_boot_vtl2_size(&s->image);
+	uint64_t vtl0 = s->cfg->memory_bytes / RAM_UNIT * RAM_UNIT;
+	int r;
+
+	if (!vtl2) {
+		snprintf(s->rep->text, sizeof(s->rep->text),
+			 "the image asks for no VTL2 memory: it is not a paravisor image");
+		return -EINVAL;
+	}
+	r = mem_host_plan(&part->mem, vtl0, vtl2);
+	if (r < 0)
+		return fail(s, r, "this amount of memory is not possible");
+	r = mem_host_create(&part->mem, part->vtl[VTL0].vm, part->vtl[VTL2].vm, s->cfg->faithful);
+	if (r < 0)
+		return fail(s, r, "guest memory could not be set up");
+	for (size_t i = 0; i < part->mem.n_ram; i++)
+		regions[i] = (struct gmem_region){ part->mem.ram[i].gpa, part->mem.ram[i].len,
+						   part->mem.map + part->mem.ram[i].off };
+	return fail(s, gmem_create(regions, part->mem.n_ram, &part->gm), "guest memory");
+}
+
+static int watch(struct session *s)
+{
+	int r;
+
+	r = loop_fd_add(&s->end_lfd, s->loop, s->part->end_fd, POLLIN, on_end, s);
+	s->end_watched = r == 0;
+	if (r == 0 && s->cfg->stop_fd >= 0) {
+		r = loop_fd_add(&s->stop_lfd, s->loop, s->cfg->stop_fd, POLLIN, on_stop, s);
+		s->stop_watched = r == 0;
+	}
+	if (r == 0 && s->cfg->vtl2_console_in >= 0) {
+		r = loop_fd_add(&s->console_lfd, s->loop, s->cfg->vtl2_console_in, POLLIN, on_console, s);
+		s->console_watched = r == 0;
+	}
+	return r;
+}
+
+static int make_devices(struct session *s)
+{
+	const struct session_cfg *cfg = s->cfg;
+	const struct vmbus_host_cfg vcfg = {
+		.gm = s->part->gm, .loop = s->loop, .vps = cfg->vps,
+		.synic = &synic_ops, .ctx = s, .connected = on_vmbus,
+	};
+	struct get_host_cfg gcfg = { .loop = s->loop, .ops = &get_ops, .ctx = s };
+	int r = vmbus_host_create(&vcfg, &s->part->vmbus);
+
+	if (r < 0)
+		return r;
+	gcfg.server = vmbus_host_server(s->part->vmbus);
+	for (unsigned int i = 0; i < SESSION_COMS; i++) {
+		gcfg.com_enabled[i] = cfg->com_in[i] >= 0 || cfg->com_out[i] >= 0;
+		gcfg.com_vmbus_redirector[i] = gcfg.com_enabled[i];
+	}
+	r = get_host_create(&gcfg, &s->get);
+	for (unsigned int i = 0; i < SESSION_COMS && r == 0; i++) {
+		const struct serial_host_cfg scfg = {
+			.server = gcfg.server, .loop = s->loop, .port = i,
+			.in_fd = cfg->com_in[i], .out_fd = cfg->com_out[i],
+		};
+
+		if (gcfg.com_enabled[i])
+			r = serial_host_create(&scfg, &s->serial[i]);
+	}
+	if (r == 0 && cfg->vsock_path) {
+		const struct vsock_host_cfg vs = { .server = gcfg.server, .loop = s->loop,
+						   .path = cfg->vsock_path };
+
+		r = vsock_host_create(&vs, &s->vsock);
+		if (r < 0)
+			snprintf(s->rep->text, sizeof(s->rep->text), "socket %s: %s",
+				 cfg->vsock_path, strerror(-r));
+	}
+	return r;
+}
+
+static int start_vps(struct session *s)
+{
+	struct hvpart *part = s->part;
+
+	for (uint32_t i = 0; i < part->n_vps; i++) {
+		int r = vp_host_start(&part->vps[i]);
+
+		if (r < 0)
+			return r;
+		s->threads++;
+	}
+	/* The first processor begins in VTL2; the others when VTL2 says so. */
+	atomic_store(&part->vps[0].vtl2_enabled, true);
+	atomic_store(&part->vps[0].start_claimed, true);
+	s->rep->shim_entry_ns = since_start(s);
+	vp_host_go(&part->vps[0]);
+	return 0;
+}
+
+static int make_partition(struct session *s)
+{
+	const struct part_cfg pcfg = { .vps = s->cfg->vps, .faithful = s->cfg->faithful };
+	const char *why = "";
+	int r = part_create(s->part, &pcfg, &why);
+
+	if (r < 0)
+		snprintf(s->rep->text, sizeof(s->rep->text), "%s (%s)", why, strerror(-r));
+	return r;
+}
+
+static int set_up(struct session *s)
+{
+	char *text = s->rep->text;
+	size_t size = sizeof(s->rep->text);
+	int r;
+
+	r = vp_host_init();
+	if (r == 0)
+		r = gm_install_fault_handler();
+	if (r == 0)
+		r = make_memory(s);
+	if (r == 0)
+		r = igvm_boot_load(s->part, &s->image, s->cfg->vtl2_cmdline ? s->cfg->vtl2_cmdline : "",
+				   text, size);
+	if (r == 0)
+		r = fail(s, com3_create(s->cfg->vtl2_console_out, &s->part->com3), "VTL2's console");
+	if (r == 0)
+		r = fail(s, loop_create(LOOP_ENTRIES, &s->loop), "event loop");
+	if (r == 0)
+		r = fail(s, watch(s), "event loop");
+	if (r == 0)
+		r = fail(s, make_devices(s), "host devices");
+	if (r == 0)
+		r = fail(s, start_vps(s), "processor threads");
+	return r;
+}
+
+/* --- tear-down ----------------------------------------------------------------------------------------- */
+
+static void stop_vps(struct session *s)
+{
+	part_end(s->part, SESSION_STOPPED, "stopped");
+	for (uint32_t i = 0; i < s->threads; i++)
+		vp_host_join(&s->part->vps[i]);
+}
+
+static void tear_down(struct session *s)
+{
+	for (unsigned int i = 0; i < SESSION_COMS; i++)
+		serial_host_destroy(s->serial[i]);
+	vsock_host_destroy(s->vsock);
+	get_host_destroy(s->get);
+	if (s->part->vmbus)
+		vmbus_host_destroy(s->part->vmbus);
+	if (s->stop_watched)
+		loop_fd_remove(&s->stop_lfd);
+	if (s->end_watched)
+		loop_fd_remove(&s->end_lfd);
+	if (s->console_watched)
+		loop_fd_remove(&s->console_lfd);
+	if (s->loop)
+		loop_destroy(s->loop);
+	com3_destroy(s->part->com3);
+	gmem_destroy(s->part->gm);
+	part_destroy(s->part);
+}
+
+static void report(struct session *s)
+{
+	const struct hvpart *part = s->part;
+	struct session_report *rep = s->rep;
+
+	rep->end = part->end;
+	rep->kernel_entry_ns = atomic_load(&part->kernel_entry_ns);
+	snprintf(rep->text, sizeof(rep->text), "%s", part->end_text);
+	for (uint32_t i = 0; i < part->n_vps; i++) {
+		for (unsigned int k = 0; k < ARRAY_SIZE(rep->vtl0_exits); k++) {
+			rep->vtl0_exits[k] += part->vps[i].exits[VTL0][k];
+			rep->vtl2_exits[k] += part->vps[i].exits[VTL2][k];
+		}
+	}
+	if (atomic_load(&part->vtl2_memory_hits))
+		log_info(ALLOWED, "VTL0 accesses to VTL2 memory, all caught: %llu",
+			 (unsigned long long)atomic_load(&part->vtl2_memory_hits));
+}
+
+static int run_image(struct session *s)
+{
+	int r = make_partition(s);
+
+	if (r < 0)
+		return r;
+	r = set_up(s);
+	if (r == 0)
+		r = fail(s, loop_run(s->loop), "event loop");
+	stop_vps(s);
+	if (r == 0)
+		report(s);
+	tear_down(s);
+	return r;
+}
+
+int session_run(const struct session_cfg *cfg, struct session_report *ret_report)
+{
+	struct session *s;
+	int r;
+
+	memset(ret_report, 0, sizeof(*ret_report));
+	s = calloc(1, sizeof(*s));
+	if (s)
+		s->part = calloc(1, sizeof(*s->part));
+	if (!s || !s->part) {
+		free(s);
+		return -ENOMEM;
+	}
+	s->cfg = cfg;
+	s->rep = ret_report;
+	r = check_cfg(s);
+	if (r == 0)
+		r = igvm_boot_open(cfg->image_path, &s->image, ret_report->text, sizeof(ret_report->text));
+	if (r == 0) {
+		r = run_image(s);
+		igvm_boot_close(&s->image);
+	}
+	free(s->part);
+	free(s);
+	return r;
+}

@@ -201,7 +201,7 @@ case_reproducible() {
 
 # The hostile guest: storms of everything a guest can do, from all processors at once.
 case_hostile() {
-	local end=$1 out rc=0 FLAVOUR=x64-direct-release IMAGE=$BUILD/hostile-$1.igvm
+	local end=$1 out rc=0 FLAVOUR=x64-direct-hostile IMAGE=$BUILD/hostile-$1.igvm
 	need_packages
 	build_host
 	build_vtl2

@@ -34,7 +34,7 @@ struct get_cli {
 	unsigned first, count;
 	bool in_flight;
 	struct loop_timer timeout;
-	struct loop_work work; /* notes were queued by another thread */
+	struct loop_work work; /* there is something to send */
 
 	char *dps_json; /* parts so far */
 	size_t dps_len;
@@ -217,10 +217,8 @@ static void check_flush(void *ctx)
 		loop_timer_arm(&gc->flush_timer, loop_now_ns() + DRAIN_POLL_NS);
 }
 
-static void pump(void *ctx)
+static void pump(struct get_cli *gc)
 {
-	struct get_cli *gc = ctx;
-
 	if (gc->state != STATE_READY || send_notes(gc) <= 0)
 		return;
 	if (!gc->in_flight && gc->count && send_request(gc) <= 0)
@@ -497,7 +495,7 @@ int get_cli_create(const struct get_cli_cfg *cfg, struct get_cli **ret_gc)
 	if (!gc)
 		return -ENOMEM;
 	gc->cfg = *cfg;
-	gc->work = (struct loop_work){ .fn = pump, .ctx = gc };
+	gc->work = (struct loop_work){ .fn = on_wake, .ctx = gc };
 	loop_timer_init(&gc->timeout, cfg->loop, on_timeout, gc);
 	loop_timer_init(&gc->flush_timer, cfg->loop, check_flush, gc);
 	(void)pthread_mutex_init(&gc->lock, NULL);
@@ -522,6 +520,8 @@ int get_cli_start(struct get_cli *gc)
 	r = send_now(gc, &m, sizeof(m));
 	if (r != 1)
 		return r < 0 ? r : -EPIPE;
+	/* A look at the ring opens its interrupt mask. */
+	loop_post(gc->cfg.loop, &gc->work);
 	if (gc->cfg.request_timeout_ms)
 		loop_timer_arm(&gc->timeout, loop_now_ns() +
 			       (uint64_t)gc->cfg.request_timeout_ms * 1000000);

@@ -171,12 +171,6 @@ void vmbus_serial_rx_ready(struct vmbus_serial *vs)
 	loop_post(vs->cfg.loop, &vs->work);
 }
 
-static void pump(void *ctx)
-{
-	pump_tx(ctx);
-	pump_rx(ctx);
-}
-
 /* ---- messages ------------------------------------------------------------------------------------ */
 
 static void on_version(struct vmbus_serial *vs, size_t len)
@@ -273,7 +267,8 @@ static void on_wake(void *user)
 			return fail(vs, "channel broken");
 		on_message(vs, len);
 	}
-	pump(vs);
+	pump_tx(vs);
+	pump_rx(vs);
 }
 
 static void on_gone(void *user)
@@ -290,7 +285,7 @@ int vmbus_serial_create(const struct vmbus_serial_cfg *cfg, struct vmbus_serial 
 	if (!vs)
 		return -ENOMEM;
 	vs->cfg = *cfg;
-	vs->work = (struct loop_work){ .fn = pump, .ctx = vs };
+	vs->work = (struct loop_work){ .fn = on_wake, .ctx = vs };
 	(void)pthread_mutex_init(&vs->lock, NULL);
 	cfg->pipe->wake = on_wake;
 	cfg->pipe->gone = on_gone;
@@ -312,6 +307,8 @@ int vmbus_serial_start(struct vmbus_serial *vs)
 		fail(vs, "no room for the first message");
 		return -EPIPE;
 	}
+	/* A look at the ring opens its interrupt mask. */
+	loop_post(vs->cfg.loop, &vs->work);
 	return 0;
 }
 

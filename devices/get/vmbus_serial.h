@@ -49,7 +49,7 @@ struct vmbus_serial_cfg {
  */
 must_check int vmbus_serial_create(const struct vmbus_serial_cfg *cfg, struct vmbus_serial **ret_vs);
 must_check int vmbus_serial_start(struct vmbus_serial *vs);
-void vmbus_serial_destroy(struct vmbus_serial *vs); /* accepts NULL */
+void vmbus_serial_destroy(struct vmbus_serial *vs); /* accepts NULL; as get_cli_destroy() */
 
 /**
  * vmbus_serial_tx - queue output

@@ -89,7 +89,7 @@ static int out_fail(struct ring_out *ro, int err)
 
 int ring_out_init(struct ring_out *ro, const struct ring_mem *mem)
 {
-	uint32_t in;
+	uint32_t in, out;
 	int r;
 
 	if (!mem_ok(mem))
@@ -97,12 +97,15 @@ int ring_out_init(struct ring_out *ro, const struct ring_mem *mem)
 	*ro = (struct ring_out){ .mem = *mem, .size = mem->n_pages * KEEL_PAGE_SIZE };
 	r = index_load(mem, VMRING_IN, ro->size, &in);
 	if (r == 0)
+		r = index_load(mem, VMRING_OUT, ro->size, &out);
+	if (r == 0)
 		r = ctl_store(mem, VMRING_PENDING_SEND, 0);
 	if (r == 0)
 		r = ctl_store(mem, VMRING_FEATURES, VMRING_FEAT_PENDING_SEND);
 	if (r < 0)
 		return out_fail(ro, r);
 	ro->in = ro->published = in;
+	ro->seen_out = out;
 	return 0;
 }
 
@@ -116,9 +119,11 @@ int64_t ring_out_used(struct ring_out *ro)
 	r = index_load(&ro->mem, VMRING_OUT, ro->size, &out);
 	if (r < 0)
 		return out_fail(ro, r);
-	/* The peer cannot have read what it has not seen. */
-	if (distance(out, ro->published, ro->size) > distance(out, ro->in, ro->size))
+	/* It only moves forward, and not beyond what was published. */
+	if (distance(ro->seen_out, out, ro->size) >
+	    distance(ro->seen_out, ro->published, ro->size))
 		return out_fail(ro, -EBADMSG);
+	ro->seen_out = out;
 	return distance(out, ro->in, ro->size);
 }
 

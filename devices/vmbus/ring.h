@@ -31,6 +31,7 @@ struct ring_out {
 	uint32_t size; /* data bytes */
 	uint32_t in; /* where the next packet goes, not yet visible to the peer */
 	uint32_t published; /* the in index the peer can see */
+	uint32_t seen_out; /* how far the peer had read when we last looked */
 	uint32_t pending_size; /* bytes asked for by ring_out_want(), 0 = none */
 	bool failed;
 };

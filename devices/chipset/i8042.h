@@ -3,8 +3,8 @@
  * PS/2 controller (ports 0x60 and 0x64) with a keyboard and a mouse that answer their commands but
  * never have anything to report, and the processor reset line.
  *
- * A20 is tracked and changes nothing. Output buffer plus a queue per source, all of fixed size: what
- * does not fit is dropped and counted.
+ * A20 is tracked and changes nothing. Output buffer plus a queue per source, all of fixed size:
+ * what does not fit is dropped and counted.
  *
  * Locks: dev->lock, rank 1. power_ops are called with it held.
  * Trust: VTL0. Spec: IBM PS/2 Technical Reference, keyboard and auxiliary device controller;

@@ -47,7 +47,8 @@ static const struct port_range pic_ports[] = { { 0x20, 2 }, { 0xa0, 2 } };
 static const struct port_range pit_ports[] = { { 0x40, 4 }, { 0x61, 1 } };
 static const struct port_range reset_ports[] = { { RESETPORT_PORT, 1 } };
 
-static int claim_missing(struct pc_chipset *cs, struct bus *bus, const struct port_range *r, size_t n)
+static int claim_missing(struct pc_chipset *cs, struct bus *bus, const struct port_range *r,
+			 size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
 		int err = bus_claim(bus, BUS_PIO, r[i].base, r[i].len, cs->missing, 0);
@@ -162,7 +163,8 @@ static int make_com(struct pc_chipset *cs, const struct pc_chipset_cfg *cfg,
 	return r;
 }
 
-static int make_reset_port(struct pc_chipset *cs, const struct pc_chipset_wiring *w, struct bus *bus)
+static int make_reset_port(struct pc_chipset *cs, const struct pc_chipset_wiring *w,
+			   struct bus *bus)
 {
 	int r = resetport_create(w->power, &cs->reset_port);
 

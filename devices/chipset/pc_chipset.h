@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The chipset of a PC as Keel presents it: makes the devices, wires their interrupt lines and claims
- * their ports and addresses (chipset fact sheet, device matrix). The daemon, the tests and the fuzz
- * target all use this one, so what is tested is what runs.
+ * The chipset of a PC as Keel presents it: makes the devices, wires their interrupt lines and
+ * claims their ports and addresses (chipset fact sheet, device matrix). The daemon, the tests and
+ * the fuzz target all use this one, so what is tested is what runs.
  *
- * Lines: PIT 2, keyboard 1, mouse 12, RTC 8, PM 9, COM1..COM4 4, 3, 4, 3. Line n reaches IOAPIC input
- * n and, with a PIC, input n of the PIC, except that line 2 is PIC input 0.
+ * Lines: PIT 2, keyboard 1, mouse 12, RTC 8, PM 9, COM1..COM4 4, 3, 4, 3. Line n reaches IOAPIC
+ * input n and, with a PIC, input n of the PIC, except that line 2 is PIC input 0.
  */
 #pragma once
 
@@ -72,8 +72,9 @@ struct pc_chipset {
  * Returns: 0; -ENOMEM; as bus_claim() if something else sits on a port of the chipset
  * Context: start-up
  */
-must_check int pc_chipset_create(const struct pc_chipset_cfg *cfg, const struct pc_chipset_wiring *w,
-				 struct bus *bus, struct pc_chipset **ret_chipset);
+must_check int pc_chipset_create(const struct pc_chipset_cfg *cfg,
+				 const struct pc_chipset_wiring *w, struct bus *bus,
+				 struct pc_chipset **ret_chipset);
 
 /* After the bus is no longer used, on the control loop or when it has stopped. NULL is fine. */
 void pc_chipset_destroy(struct pc_chipset *cs);

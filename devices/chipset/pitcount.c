@@ -104,7 +104,8 @@ static void count_written(struct pit_counter *c, uint64_t tick, uint32_t raw)
 	}
 }
 
-void pit_counter_control(struct pit_counter *c, unsigned int mode, enum pit_access access, bool bcd)
+void pit_counter_control(struct pit_counter *c, unsigned int mode, enum pit_access access,
+			 bool bcd)
 {
 	*c = (struct pit_counter){
 		.mode = (uint8_t)(mode > MODE_HARD_STROBE ? mode & 3 : mode),
@@ -202,7 +203,8 @@ void pit_counter_latch_status(struct pit_counter *c, uint64_t tick)
 	if (c->status_latched)
 		return;
 	c->status = (uint8_t)((out ? STATUS_OUT : 0) | (c->null_count ? STATUS_NULL : 0) |
-			      (uint32_t)c->access << 4 | (uint32_t)c->mode << 1 | (c->bcd ? 1u : 0));
+			      (uint32_t)c->access << 4 | (uint32_t)c->mode << 1 |
+			      (c->bcd ? 1u : 0));
 	c->status_latched = true;
 }
 

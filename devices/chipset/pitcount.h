@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One counter of an 8254 as a function of time: nothing ticks, every value is computed from the tick
- * at which the count was loaded. No lock, no clock, no allocation: the owner passes the present tick
- * and serialises calls.
+ * One counter of an 8254 as a function of time: nothing ticks, every value is computed from the
+ * tick at which the count was loaded. No lock, no clock, no allocation: the owner passes the
+ * present tick and serialises calls.
  *
  * All six modes, binary and BCD, LSB/MSB/both access, count and status latches, gate.
  * Trust: bytes come from VTL0. Spec: Intel 8254 data sheet.
@@ -40,7 +40,8 @@ struct pit_counter {
 };
 
 /* A control word: mode (0..7, 6 and 7 mean 2 and 3), access, BCD. */
-void pit_counter_control(struct pit_counter *c, unsigned int mode, enum pit_access access, bool bcd);
+void pit_counter_control(struct pit_counter *c, unsigned int mode, enum pit_access access,
+			 bool bcd);
 
 /* One byte written to or read from the counter's port. */
 void pit_counter_write(struct pit_counter *c, uint64_t tick, uint8_t val);

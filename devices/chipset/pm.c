@@ -84,7 +84,8 @@ static uint32_t timer_now(const struct pm *pm)
 
 static void update_irq(struct pm *pm)
 {
-	bool level = (pm->reg[PM1_EN] && pm->reg[PM1_STS]) || (pm->reg[GPE0_EN] && pm->reg[GPE0_STS]);
+	bool level = (pm->reg[PM1_EN] && pm->reg[PM1_STS]) ||
+		     (pm->reg[GPE0_EN] && pm->reg[GPE0_STS]);
 
 	if (level != pm->irq_level) {
 		pm->irq_level = level;
@@ -153,7 +154,11 @@ static bool find_overlap(const struct pm_reg_info *info, const struct bus_access
 
 	if (from >= to)
 		return false;
-	*ret_o = (struct overlap){ .in_reg = from - r_off, .in_access = from - a_off, .n = to - from };
+	*ret_o = (struct overlap){
+		.in_reg = from - r_off,
+		.in_access = from - a_off,
+		.n = to - from,
+	};
 	return true;
 }
 

@@ -42,7 +42,7 @@ static void set_defaults(struct ps2 *d)
 	d->leds = 0;
 	d->rate = d->kind == PS2_MOUSE ? 100 : 0x2b;
 	d->resolution = 2;
-	d->reporting = d->kind == PS2_KEYBOARD; /* a keyboard scans after power-on, a mouse does not */
+	d->reporting = d->kind == PS2_KEYBOARD; /* a mouse waits to be enabled */
 	d->remote = d->scaling2 = d->wrap = false;
 	d->wants_param = 0;
 }
@@ -131,12 +131,9 @@ static unsigned int aux_param(struct ps2 *d, uint8_t cmd, uint8_t val)
 
 static unsigned int aux_status(struct ps2 *d)
 {
-	const uint8_t bytes[] = {
-		ACK,
-		(uint8_t)((d->remote ? 0x40 : 0) | (d->reporting ? 0x20 : 0) | (d->scaling2 ? 0x10 : 0)),
-		d->resolution,
-		d->rate,
-	};
+	uint32_t state = (d->remote ? 0x40u : 0) | (d->reporting ? 0x20u : 0) |
+			 (d->scaling2 ? 0x10u : 0);
+	const uint8_t bytes[] = { ACK, (uint8_t)state, d->resolution, d->rate };
 
 	return put(d, bytes, sizeof(bytes));
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The two PS/2 devices as the i8042 sees them: bytes in, answers into a queue. Nobody types or moves
- * the mouse. No lock: the controller serialises calls.
+ * The two PS/2 devices as the i8042 sees them: bytes in, answers into a queue. Nobody types or
+ * moves the mouse. No lock: the controller serialises calls.
  * Trust: bytes come from VTL0. Spec: IBM PS/2 Technical Reference, keyboard; auxiliary device.
  */
 #pragma once

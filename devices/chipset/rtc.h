@@ -29,8 +29,8 @@ struct rtc_wiring {
 	struct irq_line irq;
 	const struct vm_clock *clock;
 	struct dev_timers timers;
-	/* May be NULL. The guest set the clock: ns to add to UTC; the owner may keep it for the next
-	 * start. Called with dev->lock held: must not block. */
+	/* May be NULL. The guest set the clock: ns to add to UTC; the owner may keep it for the
+	 * next start. Called with dev->lock held: must not block. */
 	void (*skew_changed)(void *ctx, int64_t skew_ns);
 	void *ctx;
 };
@@ -40,7 +40,8 @@ struct rtc_cfg {
 };
 
 /* Returns: 0, -ENOMEM. Destroy with device_destroy(rtc_device(rtc)). */
-must_check int rtc_create(const struct rtc_cfg *cfg, const struct rtc_wiring *w, struct rtc **ret_rtc);
+must_check int rtc_create(const struct rtc_cfg *cfg, const struct rtc_wiring *w,
+			  struct rtc **ret_rtc);
 struct device *rtc_device(struct rtc *rtc);
 
 /**

@@ -9,8 +9,8 @@
  * timeout indication comes at once.
  *
  * Locks: dev->lock, rank 1. Interrupt line and back end are called with it held.
- * Trust: VTL0 on the register side; back-end bytes are opaque. Spec: NS PC16550D data sheet; chipset
- * fact sheet, serial.
+ * Trust: VTL0 on the register side; back-end bytes are opaque. Spec: NS PC16550D data sheet;
+ * chipset fact sheet, serial.
  */
 #pragma once
 

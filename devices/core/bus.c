@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Claims and dispatch. Ports go through a two-level table (256 rows of 256 ports, a row exists only
- * where something is claimed), MMIO through binary search over the sorted claims. Both are built by
- * bus_freeze() and never change afterwards.
+ * Claims and dispatch. Ports go through a two-level table (256 rows of 256 ports; rows without any
+ * claim share an empty one), MMIO through binary search over the sorted claims. Both are built by
+ * bus_freeze() and never change afterwards. What a claim's device can do is copied into the claim,
+ * so that an access touches as little memory as possible.
  */
 #define LOG_AREA "bus"
 #include "bus.h"
@@ -23,8 +24,11 @@
 struct claim {
 	uint64_t base;
 	uint64_t last; /* inclusive, so that the top of the address space can be claimed */
-	struct device *dev;
+	struct device *dev; /* NULL: nobody */
+	enum bus_status (*read)(struct device *dev, const struct bus_access *a, uint64_t *ret_val);
+	enum bus_status (*write)(struct device *dev, const struct bus_access *a, uint64_t val);
 	uint32_t region;
+	bool locked; /* take dev->lock */
 };
 
 struct claim_list {
@@ -40,15 +44,17 @@ struct vp_counts {
 	atomic_ullong bad;
 };
 
-/* Claim index + 1 per port; 0 = nobody. */
+/* Index into the sorted claims plus 1; 0 = nobody. */
 struct port_row {
 	uint8_t claim[PORTS_PER_ROW];
 };
 
+static const struct port_row empty_row;
+
 struct bus {
 	struct claim_list space[BUS_SPACES];
-	uint8_t row_of[PORT_ROWS]; /* row index + 1; 0 = nothing in these 256 ports */
-	struct port_row *rows;
+	const struct port_row *row[PORT_ROWS];
+	struct port_row *rows; /* those that are not empty_row */
 	struct vp_counts *counts; /* n_vps + 1; the last set is for everybody else */
 	uint32_t n_vps;
 	bool frozen;
@@ -59,9 +65,25 @@ static uint64_t ones(unsigned int size)
 	return size >= 8 ? UINT64_MAX : (1ull << (size * 8)) - 1;
 }
 
-static bool size_ok(enum bus_space space, unsigned int size)
+/* Bits of an access of this size; 0 = there is no such access. */
+static inline uint64_t size_mask(enum bus_space space, unsigned int size)
 {
-	return size == 1 || size == 2 || size == 4 || (size == 8 && space == BUS_MMIO);
+	static const uint64_t mask[BUS_SPACES][9] = {
+		[BUS_PIO] = { [1] = 0xff, [2] = 0xffff, [4] = 0xffffffff },
+		[BUS_MMIO] = { [1] = 0xff, [2] = 0xffff, [4] = 0xffffffff, [8] = UINT64_MAX },
+	};
+
+	return size <= 8 ? mask[space][size] : 0;
+}
+
+static enum bus_status no_read(struct device *dev, const struct bus_access *a, uint64_t *ret_val)
+{
+	return BUS_BAD;
+}
+
+static enum bus_status no_write(struct device *dev, const struct bus_access *a, uint64_t val)
+{
+	return BUS_BAD;
 }
 
 int bus_create(unsigned int n_vps, struct bus **ret_bus)
@@ -81,6 +103,8 @@ int bus_create(unsigned int n_vps, struct bus **ret_bus)
 		return -ENOMEM;
 	memset(bus->counts, 0, bytes);
 	bus->n_vps = n_vps;
+	for (size_t i = 0; i < PORT_ROWS; i++)
+		bus->row[i] = &empty_row;
 	*ret_bus = take_ptr(bus);
 	return 0;
 }
@@ -96,8 +120,8 @@ void bus_destroy(struct bus *bus)
 	free(bus);
 }
 
-int bus_claim(struct bus *bus, enum bus_space space, uint64_t base, uint64_t len, struct device *dev,
-	      uint32_t region)
+int bus_claim(struct bus *bus, enum bus_space space, uint64_t base, uint64_t len,
+	      struct device *dev, uint32_t region)
 {
 	struct claim_list *l = &bus->space[space];
 	uint64_t last;
@@ -116,7 +140,15 @@ int bus_claim(struct bus *bus, enum bus_space space, uint64_t base, uint64_t len
 	if (!c)
 		return -ENOMEM;
 	l->c = c;
-	l->c[l->n++] = (struct claim){ .base = base, .last = last, .dev = dev, .region = region };
+	l->c[l->n++] = (struct claim){
+		.base = base,
+		.last = last,
+		.dev = dev,
+		.read = dev->ops->io_read ? dev->ops->io_read : no_read,
+		.write = dev->ops->io_write ? dev->ops->io_write : no_write,
+		.region = region,
+		.locked = !(dev->ops->flags & DEV_LOCKLESS),
+	};
 	return 0;
 }
 
@@ -127,54 +159,61 @@ static int claim_cmp(const void *a, const void *b)
 	return (x->base > y->base) - (x->base < y->base);
 }
 
-/* Give every row that holds a claimed port a number; returns how many. */
-static size_t number_rows(struct bus *bus)
+/* Does any claim reach into these 256 ports? */
+static bool row_used(const struct claim_list *l, uint64_t row)
+{
+	for (size_t i = 0; i < l->n; i++)
+		if (l->c[i].base / PORTS_PER_ROW <= row && row <= l->c[i].last / PORTS_PER_ROW)
+			return true;
+	return false;
+}
+
+static int build_rows(struct bus *bus)
 {
 	const struct claim_list *l = &bus->space[BUS_PIO];
 	size_t n = 0;
 
+	for (uint64_t row = 0; row < PORT_ROWS; row++)
+		n += row_used(l, row);
+	bus->rows = calloc(n ? n : 1, sizeof(*bus->rows));
+	if (!bus->rows)
+		return -ENOMEM;
+	n = 0;
+	for (uint64_t row = 0; row < PORT_ROWS; row++)
+		if (row_used(l, row))
+			bus->row[row] = &bus->rows[n++];
 	for (size_t i = 0; i < l->n; i++)
-		for (uint64_t r = l->c[i].base / PORTS_PER_ROW; r <= l->c[i].last / PORTS_PER_ROW; r++)
-			if (!bus->row_of[r])
-				bus->row_of[r] = (uint8_t)++n;
-	return n;
+		for (uint64_t p = l->c[i].base; p <= l->c[i].last; p++) {
+			size_t idx = (size_t)(bus->row[p / PORTS_PER_ROW] - bus->rows);
+
+			bus->rows[idx].claim[p % PORTS_PER_ROW] = (uint8_t)(i + 1);
+		}
+	return 0;
 }
 
 int bus_freeze(struct bus *bus)
 {
-	const struct claim_list *l = &bus->space[BUS_PIO];
-	size_t n_rows;
+	int r;
 
 	if (bus->frozen)
 		return 0;
 	for (unsigned int s = 0; s < BUS_SPACES; s++)
 		if (bus->space[s].n)
 			qsort(bus->space[s].c, bus->space[s].n, sizeof(struct claim), claim_cmp);
-	memset(bus->row_of, 0, sizeof(bus->row_of));
-	n_rows = number_rows(bus);
-	if (n_rows > UINT8_MAX) /* row numbers are bytes: somebody claims every row there is */
-		return -ENOSPC;
-	bus->rows = calloc(n_rows ? n_rows : 1, sizeof(*bus->rows));
-	if (!bus->rows)
-		return -ENOMEM;
-	for (size_t i = 0; i < l->n; i++)
-		for (uint64_t p = l->c[i].base; p <= l->c[i].last; p++)
-			bus->rows[bus->row_of[p / PORTS_PER_ROW] - 1u].claim[p % PORTS_PER_ROW] =
-				(uint8_t)(i + 1);
+	r = build_rows(bus);
+	if (r < 0)
+		return r;
 	bus->frozen = true;
 	return 0;
 }
 
-static const struct claim *find_port(const struct bus *bus, uint64_t port)
+static inline const struct claim *find_port(const struct bus *bus, uint64_t port)
 {
-	unsigned int row, n;
+	unsigned int n;
 
 	if (port >= PORTS)
 		return NULL;
-	row = bus->row_of[port / PORTS_PER_ROW];
-	if (!row || !bus->rows)
-		return NULL;
-	n = bus->rows[row - 1].claim[port % PORTS_PER_ROW];
+	n = bus->row[port / PORTS_PER_ROW]->claim[port % PORTS_PER_ROW];
 	return n ? &bus->space[BUS_PIO].c[n - 1] : NULL;
 }
 
@@ -212,20 +251,22 @@ static const char *space_name(enum bus_space space)
 }
 
 /* Nobody answers: expected of a guest that probes, so this is only worth a debug line. */
-static void unclaimed(struct vp_counts *n, enum bus_space space, uint64_t addr, const char *what)
+static __attribute__((noinline, cold)) void unclaimed(struct vp_counts *n, enum bus_space space,
+						      uint64_t addr, const char *what)
 {
 	count_up(&n->unclaimed[space]);
 	log_debug_rl(CONF, "%s of unclaimed %s %#llx", what, space_name(space),
 		     (unsigned long long)addr);
 }
 
-static void bad_access(struct vp_counts *n, struct device *dev, enum bus_space space, uint64_t addr,
-		       unsigned int size, const char *what)
+static __attribute__((noinline, cold)) void bad_access(struct vp_counts *n, struct device *dev,
+						       enum bus_space space, uint64_t addr,
+						       unsigned int size, const char *what)
 {
 	count_up(&n->bad);
 	(void)atomic_fetch_add_explicit(&dev->count.bad, 1, memory_order_relaxed);
-	log_warn_rl(CONF, "%s: bad %u-byte %s of %s %#llx", dev->name, size, what, space_name(space),
-		    (unsigned long long)addr);
+	log_warn_rl(CONF, "%s: bad %u-byte %s of %s %#llx", dev->name, size, what,
+		    space_name(space), (unsigned long long)addr);
 }
 
 static inline struct bus_access access_to(const struct claim *c, enum bus_space space,
@@ -246,8 +287,8 @@ void bus_read(struct bus *bus, enum bus_space space, uint64_t addr, unsigned int
 {
 	const struct claim *c = find(bus, space, addr);
 	struct vp_counts *n = counts_of(bus, vp);
+	uint64_t mask = size_mask(space, size), val = 0;
 	enum bus_status st = BUS_BAD;
-	uint64_t val = 0;
 
 	count_up(&n->reads[space]);
 	if (!c) {
@@ -255,22 +296,22 @@ void bus_read(struct bus *bus, enum bus_space space, uint64_t addr, unsigned int
 		*ret_val = ones(size);
 		return;
 	}
-	if (c->dev->ops->io_read && size_ok(space, size)) {
+	if (mask) {
 		struct bus_access a = access_to(c, space, addr, size, vp);
-		bool lock = !(c->dev->ops->flags & DEV_LOCKLESS);
 
-		if (lock)
+		if (c->locked)
 			device_lock(c->dev);
 		count_up(&c->dev->count.reads);
-		st = c->dev->ops->io_read(c->dev, &a, &val);
-		if (lock)
+		st = c->read(c->dev, &a, &val);
+		if (c->locked)
 			device_unlock(c->dev);
 	}
 	if (st != BUS_OK) {
 		bad_access(n, c->dev, space, addr, size, "read");
-		val = UINT64_MAX;
+		*ret_val = ones(size);
+		return;
 	}
-	*ret_val = val & ones(size);
+	*ret_val = val & mask;
 }
 
 void bus_write(struct bus *bus, enum bus_space space, uint64_t addr, unsigned int size, uint32_t vp,
@@ -278,6 +319,7 @@ void bus_write(struct bus *bus, enum bus_space space, uint64_t addr, unsigned in
 {
 	const struct claim *c = find(bus, space, addr);
 	struct vp_counts *n = counts_of(bus, vp);
+	uint64_t mask = size_mask(space, size);
 	enum bus_status st = BUS_BAD;
 
 	count_up(&n->writes[space]);
@@ -285,15 +327,14 @@ void bus_write(struct bus *bus, enum bus_space space, uint64_t addr, unsigned in
 		unclaimed(n, space, addr, "write");
 		return;
 	}
-	if (c->dev->ops->io_write && size_ok(space, size)) {
+	if (mask) {
 		struct bus_access a = access_to(c, space, addr, size, vp);
-		bool lock = !(c->dev->ops->flags & DEV_LOCKLESS);
 
-		if (lock)
+		if (c->locked)
 			device_lock(c->dev);
 		count_up(&c->dev->count.writes);
-		st = c->dev->ops->io_write(c->dev, &a, val & ones(size));
-		if (lock)
+		st = c->write(c->dev, &a, val & mask);
+		if (c->locked)
 			device_unlock(c->dev);
 	}
 	if (st != BUS_OK)

@@ -10,7 +10,7 @@
 #include "macros.h"
 
 struct vm_clock {
-	/* Monotonic ns, the time base of dev_timer deadlines. Any thread, no lock, no system call. */
+	/* Monotonic ns, time base of dev_timer deadlines. Any thread, no lock, no system call. */
 	uint64_t (*now_ns)(void *ctx);
 	/* Wall clock: ns since 1970-01-01 UTC. May jump. Any thread, no system call. */
 	uint64_t (*utc_ns)(void *ctx);
@@ -32,9 +32,9 @@ struct dev_timer;
 
 struct dev_timer_ops {
 	/*
-	 * @fn: runs on the control loop with no device lock held; takes dev->lock itself. It may run
-	 * once more after cancel or re-arm (the race with another thread): fn looks at the clock and
-	 * re-arms if it came too early.
+	 * @fn: runs on the control loop with no device lock held; takes dev->lock itself. It may
+	 * run once more after cancel or re-arm (the race with another thread): fn looks at the
+	 * clock and re-arms if it came too early.
 	 * Returns: 0, -ENOMEM. Context: start-up.
 	 */
 	int (*create)(void *ctx, void (*fn)(void *fn_ctx), void *fn_ctx,
@@ -44,7 +44,7 @@ struct dev_timer_ops {
 	 * may be held. */
 	void (*arm)(struct dev_timer *t, uint64_t deadline_ns);
 	void (*cancel)(struct dev_timer *t);
-	/* After this fn does not run any more. Control loop, or when it has stopped. NULL is fine. */
+	/* After this fn does not run any more. Control loop, or when it has stopped. NULL: fine. */
 	void (*destroy)(struct dev_timer *t);
 };
 

@@ -50,10 +50,12 @@ struct device_ops {
 	/* Guest-visible power-on state; dev->lock is held (also for DEV_LOCKLESS). Cannot fail. */
 	void (*reset)(struct device *dev);
 	/*
-	 * On the thread of the VP that made the access: no blocking, no allocation. *ret_val is 0 on
-	 * entry; bits above the access size are dropped. A NULL io_read or io_write answers BUS_BAD.
+	 * On the thread of the VP that made the access: no blocking, no allocation. *ret_val is 0
+	 * on entry; bits above the access size are dropped. A NULL io_read or io_write answers
+	 * BUS_BAD.
 	 */
-	enum bus_status (*io_read)(struct device *dev, const struct bus_access *a, uint64_t *ret_val);
+	enum bus_status (*io_read)(struct device *dev, const struct bus_access *a,
+				   uint64_t *ret_val);
 	enum bus_status (*io_write)(struct device *dev, const struct bus_access *a, uint64_t val);
 	void (*destroy)(struct device *dev);
 };

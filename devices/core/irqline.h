@@ -7,8 +7,9 @@
 
 struct irq_sink {
 	/*
-	 * The line is now at this level; being told the same level twice is harmless. Called with the
-	 * lock of the driving device held: must not block and not call back (device.h, lock ranks).
+	 * The line is now at this level; being told the same level twice is harmless. Called with
+	 * the lock of the driving device held: must not block and not call back (device.h, lock
+	 * ranks).
 	 */
 	void (*set)(void *ctx, unsigned int line, bool level);
 	void *ctx;

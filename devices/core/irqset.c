@@ -76,7 +76,8 @@ int irqset_source(struct irqset *set, unsigned int line, struct irq_line *ret_li
 	return 0;
 }
 
-int irqset_connect(struct irqset *set, unsigned int line, const struct irq_sink *sink, unsigned int n)
+int irqset_connect(struct irqset *set, unsigned int line, const struct irq_sink *sink,
+		   unsigned int n)
 {
 	struct set_line *l;
 

@@ -16,7 +16,7 @@
 #define MSI_X86_DATA_LEVEL (1u << 15)
 
 struct msi_sink {
-	/* Called with a device lock held: must not block and not call back (device.h, lock ranks). */
+	/* Called with a device lock held: must not block, not call back (device.h, lock ranks). */
 	void (*deliver)(void *ctx, uint64_t addr, uint32_t data);
 	void *ctx;
 };

@@ -70,7 +70,8 @@ static void port_read(struct chip_rig *rig, const struct record *r)
 {
 	uint16_t port = pick_port(r);
 	unsigned int size = pick_size(r);
-	uint64_t val = rig_in(rig, port, size), ones = size < 8 ? (1ull << size * 8) - 1 : UINT64_MAX;
+	uint64_t ones = size < 8 ? (1ull << size * 8) - 1 : UINT64_MAX;
+	uint64_t val = rig_in(rig, port, size);
 
 	must((val & ~ones) == 0);
 	if (!bus_owner(rig->bus, BUS_PIO, port))

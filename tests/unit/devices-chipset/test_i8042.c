@@ -36,7 +36,9 @@ static void expect(const uint8_t *bytes, size_t n)
 	ck_assert_uint_eq(get(), 0x100);
 }
 
-#define EXPECT(...) expect((const uint8_t[]){ __VA_ARGS__ }, sizeof((const uint8_t[]){ __VA_ARGS__ }))
+#define EXPECT(...)                              \
+	expect((const uint8_t[]){ __VA_ARGS__ }, \
+	       sizeof((const uint8_t[]){ __VA_ARGS__ }))
 
 START_TEST(status_after_reset)
 {

@@ -4,6 +4,7 @@
 #include "unit.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include "chip_rig.h"
 #include "pm.h"
@@ -32,14 +33,16 @@ START_TEST(full_machine_map)
 		{ 0x4d0, 0x4d1, "pic" }, { 0xcf8, 0xcf8, "missing" }, { 0xcf9, 0xcf9, "resetport" },
 		{ 0xcfa, 0xcff, "missing" }, { 0x5658, 0x5659, "missing" },
 	};
+	const char *want;
 	size_t i = 0;
 
 	rig_init(&rig);
 	for (uint32_t port = 0; port <= 0xffff; port++) {
 		while (i < ARRAY_SIZE(map) && port > map[i].last)
 			i++;
-		ck_assert_str_eq(owner((uint16_t)port),
-				 i < ARRAY_SIZE(map) && port >= map[i].first ? map[i].name : "nobody");
+		want = i < ARRAY_SIZE(map) && port >= map[i].first ? map[i].name : "nobody";
+		if (strcmp(owner((uint16_t)port), want) != 0)
+			ck_abort_msg("port %#x: %s", port, owner((uint16_t)port));
 	}
 	rig_fini(&rig);
 }
@@ -169,15 +172,16 @@ END_TEST
 /* Every port, every size, twice: nothing but answers. */
 START_TEST(sweep_of_all_ports)
 {
+	unsigned int bad = 0;
+
 	rig_init(&rig);
 	for (unsigned int pass = 0; pass < 2; pass++)
 		for (uint32_t port = 0; port <= 0xffff; port++)
 			for (unsigned int size = 1; size <= 4; size *= 2) {
-				uint64_t val = rig_in(&rig, (uint16_t)port, size);
-
-				ck_assert(size == 4 || val < 1ull << size * 8);
+				bad += rig_in(&rig, (uint16_t)port, size) >> size * 8 != 0;
 				rig_out(&rig, (uint16_t)port, size, pass ? UINT64_MAX : port);
 			}
+	ck_assert_uint_eq(bad, 0);
 	rig_step(&rig, 3000000000, 100000);
 	rig_fini(&rig);
 }

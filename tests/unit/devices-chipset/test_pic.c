@@ -330,5 +330,5 @@ END_TEST
 UNIT_MAIN("pic", masked_after_reset, mask_register_reads_back, vector_and_eoi,
 	  slave_vector_needs_two_eois, special_fully_nested, priority_and_nesting,
 	  spurious_when_the_request_went, edge_needs_a_rise, elcr_level_reasserts, elcr_fixed_bits,
-	  icw1_clears_state_keeps_levels, silent_while_initialising, icw_sequences, auto_eoi, rotation,
-	  special_mask, poll, word_access_is_two_bytes, cascade_input_is_not_wired)
+	  icw1_clears_state_keeps_levels, silent_while_initialising, icw_sequences, auto_eoi,
+	  rotation, special_mask, poll, word_access_is_two_bytes, cascade_input_is_not_wired)

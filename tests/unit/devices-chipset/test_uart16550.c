@@ -469,7 +469,8 @@ END_TEST
 
 UNIT_MAIN("uart", reset_values, register_masks, dlab_selects_divisor, transmit_reaches_backend,
 	  only_byte_0_of_wide_access, thre_interrupt, thre_rearmed_by_ier_write,
-	  iir_read_of_other_source_keeps_thre, back_pressure, back_pressure_keeps_256_bytes_in_order,
+	  iir_read_of_other_source_keeps_thre, back_pressure,
+	  back_pressure_keeps_256_bytes_in_order,
 	  receive_interrupt_and_data, fifo_trigger_levels, fifo_clear_needs_enable,
 	  mode_change_keeps_unsent_output, rx_buffer_is_256_and_asks_again, waits_for_rts,
 	  interrupt_needs_out2, loopback_data, loopback_modem_lines, loopback_overrun_at_fifo_depth,

@@ -23,6 +23,16 @@ static struct bootcfg_region region_of(uint64_t gpa, uint64_t len)
 	};
 }
 
+/* Like image_import(), but only outside VTL2's memory, used by the image or not. */
+static int import(struct build *b, const char *tag, uint64_t gpa, const void *data,
+		  uint64_t data_len, uint64_t mem_len)
+{
+	if (range_overlap(gpa, mem_len, b->lo.start, b->lo.size))
+		return tool_err("%s (GPA %#llx, %llu bytes) reaches into VTL2's memory.", tag,
+				(unsigned long long)gpa, (unsigned long long)mem_len);
+	return image_import(&b->img, tag, gpa, data, data_len, mem_len);
+}
+
 static int import_kernel(struct build *b, struct vtl0_measured_config *cfg, uint64_t *ret_end)
 {
 	const struct file_buf *f;
@@ -39,8 +49,8 @@ static int import_kernel(struct build *b, struct vtl0_measured_config *cfg, uint
 		return tool_err("%s: the VTL0 kernel loads below 1 MiB.",
 				b->res->path[RESOURCE_LINUX_KERNEL]);
 	for (size_t i = 0; i < e.n_seg; i++)
-		if (image_import(&b->img, "VTL0 kernel", e.seg[i].paddr, e.seg[i].data,
-				 e.seg[i].file_size, e.seg[i].mem_size) < 0)
+		if (import(b, "VTL0 kernel", e.seg[i].paddr, e.seg[i].data, e.seg[i].file_size,
+			   e.seg[i].mem_size) < 0)
 			return -1;
 	cfg->linux_kernel = region_of(e.lo, e.hi - e.lo);
 	cfg->linux_entry = e.entry;
@@ -58,7 +68,7 @@ static int import_initrd(struct build *b, struct vtl0_measured_config *cfg, uint
 	f = &b->res->file[RESOURCE_LINUX_INITRD];
 	cfg->linux_initrd = region_of(at, f->len);
 	cfg->linux_initrd_size = f->len;
-	return image_import(&b->img, "VTL0 initrd", at, f->data, f->len, f->len);
+	return import(b, "VTL0 initrd", at, f->data, f->len, f->len);
 }
 
 static int import_cmdline(struct build *b, struct vtl0_measured_config *cfg)
@@ -70,8 +80,8 @@ static int import_cmdline(struct build *b, struct vtl0_measured_config *cfg)
 		return tool_err("command_line of the VTL0 kernel is longer than %u bytes.",
 				CMDLINE_MAX);
 	cfg->linux_cmdline = (struct bootcfg_region){ .gpn = CMDLINE_GPN, .pages = 1 };
-	return image_import(&b->img, "VTL0 command line", CMDLINE_GPN * KEEL_PAGE_SIZE, text,
-			    len + 1, KEEL_PAGE_SIZE);
+	return import(b, "VTL0 command line", CMDLINE_GPN * KEEL_PAGE_SIZE, text, len + 1,
+		      KEEL_PAGE_SIZE);
 }
 
 int build_vtl0(struct build *b)
@@ -86,5 +96,5 @@ int build_vtl0(struct build *b)
 		if (b->m->linux_direct.use_initrd && import_initrd(b, &cfg, end) < 0)
 			return -1;
 	}
-	return image_import(&b->img, "measured VTL0 config", 0, &cfg, sizeof(cfg), KEEL_PAGE_SIZE);
+	return import(b, "measured VTL0 config", 0, &cfg, sizeof(cfg), KEEL_PAGE_SIZE);
 }

@@ -46,10 +46,13 @@ static int check_fields(const char *path, const char *what, const cJSON *obj,
 
 	if (!cJSON_IsObject(obj))
 		return tool_err("%s: \"%s\" must be an object.", path, what);
-	cJSON_ArrayForEach (f, obj)
+	cJSON_ArrayForEach(f, obj) {
 		if (!name_in(f->string, list, n))
 			return tool_err("%s: \"%s\" has an unknown field \"%s\".", path, what,
 					f->string);
+		if (cJSON_GetObjectItemCaseSensitive(obj, f->string) != f)
+			return tool_err("%s: \"%s\" has two fields \"%s\".", path, what, f->string);
+	}
 	return 0;
 }
 
@@ -244,7 +247,7 @@ int resources_read(const char *path, struct resources *ret)
 	if (r == 0 && !cJSON_IsObject(list))
 		r = tool_err("%s: \"resources\" must be an object.", path);
 	if (r == 0)
-		cJSON_ArrayForEach (f, list)
+		cJSON_ArrayForEach(f, list)
 			r = r < 0 ? r : read_resource(path, f, ret);
 	cJSON_Delete(root);
 	if (r < 0)

@@ -114,6 +114,7 @@ static void check_memory(const struct loaded *l, uint64_t base)
 	uint64_t off = base - SAMPLE_BASE;
 	const uint8_t *dt = mem[(SAMPLE_DT + off) / KEEL_PAGE_SIZE];
 	const uint8_t *mmio = mem[(SAMPLE_DT + 0x4000 + off) / KEEL_PAGE_SIZE];
+	size_t twice = 0;
 
 	ck_assert_uint_eq(reg(l, HVREG_RIP)->val.u64, SAMPLE_ENTRY + off);
 	ck_assert_uint_eq(reg(l, HVREG_CR3)->val.u64, SAMPLE_TABLES + off);
@@ -133,7 +134,8 @@ static void check_memory(const struct loaded *l, uint64_t base)
 	ck_assert_uint_eq(translate(SAMPLE_TABLES + off, base + SAMPLE_MEMORY), ~0ull);
 	ck_assert_uint_eq(translate(SAMPLE_TABLES + off, base - 0x1000), ~0ull);
 	for (size_t i = 0; i < MEM_PAGES; i++)
-		ck_assert_uint_le(writes[i], 1);
+		twice += writes[i] > 1;
+	ck_assert_uint_eq(twice, 0);
 }
 
 static const uint64_t bases[] = {

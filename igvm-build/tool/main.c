@@ -145,14 +145,13 @@ static int write_outputs(const char *output, const struct built *b)
 	/* The builder's own work goes through the reader before anybody else sees it. */
 	if (parse(output, b->file, b->len, &f) < 0)
 		return -1;
-	if (asprintf(&map, "%s.map", output) < 0) {
+	r = file_write(output, b->file, b->len);
+	if (r == 0 && asprintf(&map, "%s.map", output) < 0) {
 		map = NULL;
 		r = tool_err("not enough memory.");
-	} else {
-		r = file_write(map, b->map, strlen(b->map));
 	}
 	if (r == 0)
-		r = file_write(output, b->file, b->len);
+		r = file_write(map, b->map, strlen(b->map));
 	if (r == 0)
 		r = print_digests(f);
 	igvm_destroy(f);

@@ -78,6 +78,10 @@ START_TEST(ram)
 		cmd((uint8_t)(0x20 + i));
 		ck_assert_uint_eq(get(), (uint8_t)(i * 7));
 	}
+	cmd(0x40); /* one beyond */
+	ck_assert(!full());
+	cmd(0x80);
+	ck_assert_uint_eq(rig_inb(&rig, 0x64) & 0x08, 0);
 	rig_fini(&rig);
 }
 END_TEST
@@ -229,6 +233,16 @@ START_TEST(mouse_commands)
 	EXPECT(0xfa);
 	aux(0xe9);
 	EXPECT(0xfa, 0x30, 0x03, 0xc8);
+	aux(0xf0); /* remote mode */
+	EXPECT(0xfa);
+	aux(0xe9);
+	EXPECT(0xfa, 0x70, 0x03, 0xc8);
+	aux(0xea);
+	EXPECT(0xfa);
+	aux(0xe6);
+	EXPECT(0xfa);
+	aux(0xe9);
+	EXPECT(0xfa, 0x20, 0x03, 0xc8);
 	aux(0xeb);
 	EXPECT(0xfa, 0x08, 0x00, 0x00);
 	aux(0x11);
@@ -306,6 +320,12 @@ END_TEST
 START_TEST(controller_answer_waits_for_the_buffer)
 {
 	rig_init(&rig);
+	aux(0xf4);
+	cmd(0xa9);
+	ck_assert_uint_eq(rig_inb(&rig, 0x64) & 0x21, 0x21); /* the mouse's byte is in front */
+	ck_assert_uint_eq(get(), 0xfa);
+	ck_assert_uint_eq(rig_inb(&rig, 0x64) & 0x21, 0x01);
+	ck_assert_uint_eq(get(), 0x00);
 	data(0xee);
 	cmd(0xaa);
 	ck_assert_uint_eq(get(), 0xee);

@@ -53,6 +53,8 @@ END_TEST
 START_TEST(writable_bits)
 {
 	rig_init(&rig);
+	rig_ioapic_write(&rig, 0x10, 0x10000);
+	ck_assert_uint_eq(low(0), 0x10000);
 	rig_ioapic_write(&rig, 0x10 + 2 * 23, 0xffffffff);
 	rig_ioapic_write(&rig, 0x11 + 2 * 23, 0xffffffff);
 	ck_assert_uint_eq(low(23), 0x1afff);

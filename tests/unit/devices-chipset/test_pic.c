@@ -241,6 +241,13 @@ END_TEST
 START_TEST(auto_eoi)
 {
 	init_pair(3);
+	rig_outb(&rig, 0x20, 0x10); /* ICW1 without ICW4 goes back to normal */
+	rig_outb(&rig, 0x21, 0x30);
+	rig_outb(&rig, 0x21, 4);
+	line(6, true);
+	ck_assert_uint_eq(pic_ack(rig.cs->pic), 0x36);
+	ck_assert_uint_eq(isr(0x20), 0x40);
+	init_chip(0x20, 0x30, 4, 3);
 	line(4, true);
 	ck_assert_uint_eq(pic_ack(rig.cs->pic), 0x34);
 	ck_assert_uint_eq(isr(0x20), 0);

@@ -127,6 +127,26 @@ START_TEST(due_event_survives_reprogramming)
 }
 END_TEST
 
+START_TEST(early_callback_waits)
+{
+	struct rig_timer *t;
+
+	start();
+	program(0, 0, 1000);
+	for (t = rig.timer; !t->armed; t++)
+		;
+	t->armed = false;
+	t->fn(t->ctx); /* the race between a callback and a later deadline */
+	ck_assert_uint_eq(rig.n_msi, 0);
+	rig_step(&rig, TICK_NS(1002), 10);
+	ck_assert_uint_eq(rig.n_msi, 1);
+	t->fn(t->ctx); /* and one that comes after it is all over */
+	ck_assert_uint_eq(rig.n_msi, 1);
+	ck_assert(!t->armed);
+	rig_fini(&rig);
+}
+END_TEST
+
 START_TEST(counts_down)
 {
 	start();
@@ -141,6 +161,10 @@ START_TEST(counts_down)
 	rig_outb(&rig, 0x61, 0); /* pauses */
 	rig_step(&rig, TICK_NS(500), 0);
 	ck_assert_uint_ge(latched(2), 0xefff);
+	rig_outb(&rig, 0x61, 1); /* and goes on where it stopped */
+	rig_step(&rig, TICK_NS(0x100), 0);
+	ck_assert_uint_le(latched(2), 0xef00);
+	ck_assert_uint_ge(latched(2), 0xeefe);
 	rig_fini(&rig);
 }
 END_TEST
@@ -374,6 +398,24 @@ START_TEST(square_wave_new_count_after_half)
 }
 END_TEST
 
+START_TEST(square_wave_new_count_after_cycle)
+{
+	struct pit_counter c = { .gate = true };
+	uint64_t t = PIT_TICK_MIN, rise;
+
+	pit_counter_control(&c, 3, PIT_ACCESS_LSB, false);
+	pit_counter_write(&c, t, 20); /* high t+1..t+10, low t+11..t+20 */
+	pit_counter_write(&c, t + 11, 5); /* in the low half: takes over at its end */
+	ck_assert(pit_counter_next_rise(&c, t + 15, &rise));
+	ck_assert_uint_eq(rise, t + 21);
+	ck_assert(!pit_counter_out(&c, t + 20));
+	ck_assert(pit_counter_out(&c, t + 21));
+	ck_assert(pit_counter_out(&c, t + 23));
+	ck_assert(!pit_counter_out(&c, t + 24));
+	ck_assert(pit_counter_out(&c, t + 26));
+}
+END_TEST
+
 START_TEST(fast_rates_do_not_storm)
 {
 	start();
@@ -430,8 +472,9 @@ END_TEST
 
 UNIT_MAIN("pit", periodic_square_wave, periodic_rate_generator, one_shot_fires_once,
 	  lsb_msb_one_shot_reprogram, first_byte_stops_mode_0, due_event_survives_reprogramming,
-	  counts_down, latch_holds_until_read, read_back_bits_are_active_low,
+	  early_callback_waits, counts_down, latch_holds_until_read, read_back_bits_are_active_low,
 	  read_back_selects_counters, status_null_count, single_byte_access, bcd, modes_6_and_7,
 	  port_61_out2_and_gate, port_61_bits, gate_retriggers_one_shot, strobes,
 	  gate_stops_rate_generator, square_wave_halves, square_wave_new_count_after_half,
+	  square_wave_new_count_after_cycle,
 	  fast_rates_do_not_storm, port_access_keeps_the_timer_going, sizes, reset_stops_everything)

@@ -148,7 +148,9 @@ START_TEST(set_time_with_set_bit)
 	put(0x07, 0x29);
 	put(0x08, 0x02);
 	put(0x09, 0x28);
+	(void)get(0x0c);
 	rig_step(&rig, 10 * SEC, 0); /* stands still */
+	ck_assert_uint_eq(get(0x0c), 0);
 	ck_assert_uint_eq(get(0x00), 0x00);
 	ck_assert_uint_eq(rig.n_skew, 0);
 	put(0x0b, 0x02);
@@ -368,6 +370,12 @@ START_TEST(alarm_that_is_no_time_never_comes)
 	put(0x0b, 0x22);
 	ck_assert_uint_eq(rig_step(&rig, 200000 * SEC, 10), 0);
 	ck_assert_uint_eq(get(0x0c) & 0x20, 0);
+	put(0x01, 0xff);
+	put(0x03, 0x60); /* neither does a minute 60 */
+	ck_assert_uint_eq(rig_step(&rig, 200000 * SEC, 10), 0);
+	put(0x03, 0xff);
+	put(0x05, 0x24); /* nor an hour 24 */
+	ck_assert_uint_eq(rig_step(&rig, 200000 * SEC, 10), 0);
 	rig_fini(&rig);
 }
 END_TEST

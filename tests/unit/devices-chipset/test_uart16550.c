@@ -429,13 +429,16 @@ START_TEST(lsr_write_resets_control)
 	rig_outb(&rig, COM1 + 3, 0x03);
 	(void)receive("q");
 	ck_assert(rig_line(&rig, IRQ_COM1));
+	rig_outb(&rig, COM1 + 4, 0x18);
+	rig_outb(&rig, COM1, 'o'); /* overrun */
 	rig_outb(&rig, COM1 + 5, 0);
 	ck_assert(!rig_line(&rig, IRQ_COM1));
+	ck_assert_uint_eq(rig_inb(&rig, COM1 + 5) & 0x02, 0);
 	ck_assert_uint_eq(rig_inb(&rig, COM1 + 1), 0);
 	ck_assert_uint_eq(rig_inb(&rig, COM1 + 3), 0);
 	ck_assert_uint_eq(rig_inb(&rig, COM1 + 4), 0);
 	ck_assert_uint_eq(rig_inb(&rig, COM1 + 7), 0x77);
-	ck_assert_uint_eq(rig_inb(&rig, COM1), 'q');
+	ck_assert_uint_eq(rig_inb(&rig, COM1), 'o'); /* which replaced the first byte */
 	rig_fini(&rig);
 }
 END_TEST

@@ -95,6 +95,8 @@ static void config_line(struct agent *a, char *key, char *val)
 		a->no_reboot = *val == '1';
 	else if (strcmp(key, "com2") == 0)
 		a->cfg.com_in[1] = a->cfg.com_out[1] = *val == '1' ? 0 : -1;
+	else if (strcmp(key, "console") == 0)
+		a->cfg.vtl2_console_in = a->cfg.vtl2_console_out = *val == '1' ? 0 : -1;
 	else if (strcmp(key, "log_level") == 0 && log_level_parse(val, &a->level) < 0)
 		a->level = LOG_INFO;
 }
@@ -117,7 +119,7 @@ static int make_streams(struct agent *a)
 
 	if (r == 0 && a->cfg.com_in[1] >= 0)
 		r = make_stream(a, LINK_COM2, &a->cfg.com_in[1], &a->cfg.com_out[1]);
-	if (r == 0)
+	if (r == 0 && a->cfg.vtl2_console_out >= 0)
 		r = make_stream(a, LINK_VTL2_CONSOLE, &a->cfg.vtl2_console_in,
 				&a->cfg.vtl2_console_out);
 	return r;

@@ -16,6 +16,7 @@ struct dt_host_cfg {
 	size_t n_map;
 	struct igvm_range vtl0_mmio[2], vtl2_mmio;
 	const char *bootargs; /* "" for none */
+	bool vtl2_console; /* VTL2 gets COM3 */
 };
 
 /**

@@ -243,9 +243,10 @@ static int send_config(struct front *f)
 	char buf[5632];
 	int n = snprintf(buf, sizeof(buf),
 			 "image=%s\nvps=%u\nmemory=%llu\ncmdline=%s\nfaithful=%d\nno_reboot=%d\n"
-			 "com2=%d\nvsock=%s\n",
+			 "com2=%d\nvsock=%s\nconsole=%d\n",
 			 f->tcg ? "/dev/vda" : o->image, o->vps, (unsigned long long)o->memory_bytes,
-			 o->vtl2_cmdline, o->faithful, o->no_reboot, !o->no_com2, vsock);
+			 o->vtl2_cmdline, o->faithful, o->no_reboot, !o->no_com2, vsock,
+			 o->vtl2_console);
 
 	if (n < 0 || (size_t)n >= sizeof(buf))
 		return -E2BIG;

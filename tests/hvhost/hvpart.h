@@ -121,6 +121,7 @@ struct hvvp {
 	uint64_t deliver; /* HVREG_DELIVERABILITY */
 	uint64_t event[4]; /* HVREG_PENDING_EVENT0/1 */
 	uint64_t secure_config;
+	uint64_t vtl2_rip; /* where VTL2 was when it last ran */
 	uint32_t fault_repeats; /* accesses in a row that KVM refused and we saw no reason for */
 	struct kvm_regs saved; /* ICPT_CPUID: VTL0's registers meanwhile */
 
@@ -158,6 +159,7 @@ struct hvpart {
 	struct gmem *gm;
 	struct vmbus_host *vmbus;
 	struct com3 *com3;
+	bool vtl2_console; /* somebody watches COM3: VTL2 is told of it */
 	uint64_t tsc_hz, tsc_scale, tsc_base;
 	uint64_t start_ns;
 

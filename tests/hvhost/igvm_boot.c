@@ -182,6 +182,7 @@ static int load(struct hvpart *part, const struct igvm_image *img, const struct 
 		.vtl0_mmio = { part->mem.mmio[0], part->mem.mmio[1] },
 		.vtl2_mmio = part->mem.vtl2_mmio,
 		.bootargs = cmdline,
+		.vtl2_console = part->vtl2_console,
 	};
 	struct igvm_load_params params = { .vp_count = part->n_vps };
 	const struct igvm_load_ops ops = { .write_page = write_page, .ctx = part };

@@ -329,6 +329,7 @@ static int set_up(struct session *s)
 		r = gm_install_fault_handler();
 	if (r == 0)
 		r = make_memory(s);
+	s->part->vtl2_console = s->cfg->vtl2_console_out >= 0;
 	if (r == 0)
 		r = igvm_boot_load(s->part, &s->image, s->cfg->vtl2_cmdline ? s->cfg->vtl2_cmdline : "",
 				   text, size);

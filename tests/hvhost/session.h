@@ -22,7 +22,7 @@ struct session_cfg {
 	 * what can be read is their input. -1 = not connected. */
 	int com_in[SESSION_COMS];
 	int com_out[SESSION_COMS];
-	int vtl2_console_in; /* VTL2's COM3 */
+	int vtl2_console_in; /* VTL2's COM3; -1 for both: VTL2 has none */
 	int vtl2_console_out;
 	const char *vsock_path; /* Unix socket to create: hybrid vsock of VTL2; NULL = none */
 	int stop_fd; /* becomes readable: end the session */

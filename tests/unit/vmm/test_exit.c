@@ -221,6 +221,30 @@ START_TEST(mmio_load_and_store)
 }
 END_TEST
 
+/* The form a host may substitute for the real instruction: accumulator and absolute address. */
+START_TEST(mmio_moffs)
+{
+	struct hv_mem_msg msg = {
+		.h = mock_header64(0x2000, 9),
+		.ibytes_count = 9,
+		.info = HV_MEM_GVA_VALID | HV_MEM_GVA_GPA_VALID,
+		.gva = PROBE_GPA + 0x10,
+		.gpa = PROBE_GPA + 0x10,
+		.ibytes = { 0xa1, 0x10, 0, 0, 0xf0, 0, 0, 0, 0 },
+	};
+
+	setup();
+	RAX(&mock) = 0xffffffffff5fc010ull;
+	mock_exit(&mock, HVMSG_UNMAPPED_GPA, &msg, sizeof(msg));
+	ck_assert_uint_eq(RAX(&mock), 0x44332211);
+	ck_assert_uint_eq(mock.page->rip, 0x2009);
+	msg.ibytes[0] = 0xa3;
+	RAX(&mock) = 0x99;
+	mock_exit(&mock, HVMSG_UNMAPPED_GPA, &msg, sizeof(msg));
+	ck_assert_uint_eq(probe.written, 0x99);
+}
+END_TEST
+
 START_TEST(mmio_unclaimed_reads_ones)
 {
 	struct hv_mem_msg msg = {
@@ -457,7 +481,7 @@ END_TEST
 
 UNIT_MAIN("vmm/exit", pio_read_sizes, pio_write_masks_and_unclaimed, pio_bad_size_and_short_message,
 	  pio_rip_wraps_outside_64bit, pio_single_step_traps, pio_clears_interrupt_shadow,
-	  page_invalid_uses_ioctl, mmio_load_and_store, mmio_unclaimed_reads_ones,
+	  page_invalid_uses_ioctl, mmio_load_and_store, mmio_moffs, mmio_unclaimed_reads_ones,
 	  mmio_translation_fault_is_injected, mmio_unsupported_is_ud,
 	  mmio_during_event_delivery_is_shutdown, protected_memory_is_counted, string_io, cpuid_leaves,
 	  msr_crash_with_message, eoi_and_triple_fault, extint_flow, kick_before_entry_is_not_lost)

@@ -135,8 +135,10 @@ obtain_source() {
 		"LINUX_SOURCE."
 }
 
+# Tools that the configuration would only note down if this machine has them are hidden from it.
 kmake() {
 	make -C linux -j "$(nproc)" ARCH=x86_64 KCONFIG_NOTIMESTAMP=1 LOCALVERSION= \
+		RUSTC=false BINDGEN=false PAHOLE=false \
 		KBUILD_BUILD_TIMESTAMP="@$SOURCE_DATE_EPOCH" KBUILD_BUILD_USER=keel \
 		KBUILD_BUILD_HOST=keel KBUILD_BUILD_VERSION=1 "$@"
 }

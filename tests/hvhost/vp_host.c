@@ -191,9 +191,12 @@ static void vtl2_dead(struct hvvp *vp, const char *what)
 {
 	const struct kvm_regs *r = vp_regs(vp, VTL2);
 
+	/* After a triple fault KVM shows reset values: where it last left for us says more. */
 	vp_count(vp, VTL2, SESSION_EXIT_SHUTDOWN);
-	part_end(vp->part, SESSION_VTL2_CRASH, "VTL2 stopped on VP %u: %s at RIP %#llx, RSP %#llx",
-		 vp->index, what, (unsigned long long)r->rip, (unsigned long long)r->rsp);
+	part_end(vp->part, SESSION_VTL2_CRASH,
+		 "VTL2 stopped on VP %u: %s at RIP %#llx, RSP %#llx, last seen at %#llx", vp->index,
+		 what, (unsigned long long)r->rip, (unsigned long long)r->rsp,
+		 (unsigned long long)vp->vtl2_rip);
 }
 
 static void vtl2_exit(struct hvvp *vp)
@@ -239,6 +242,7 @@ static void run_vtl2(struct hvvp *vp)
 		atomic_store(&vp->running, RUN_NONE);
 		return;
 	}
+	vp->vtl2_rip = vp_regs(vp, VTL2)->rip;
 	r = enter(vp, VTL2);
 	atomic_store_explicit(&vp->running, RUN_NONE, memory_order_release);
 	if (r == 0) {

@@ -9,10 +9,16 @@ _Static_assert(offsetof(struct uregs, rsp) == 136, "entry.S knows it");
 
 #define IST_TOP 0x6000u /* of the processor's block; the ordinary stack is above */
 #define IRQS_MAX 64
+#define APIC_TPR 0x80
 #define APIC_EOI 0xb0
 #define APIC_SVR 0xf0
 #define APIC_ICR 0x300
 #define APIC_ICR2 0x310
+#define APIC_LVT_TIMER 0x320
+#define APIC_COUNT 0x380
+#define APIC_DIVIDE 0x3e0
+#define WATCHDOG_VECTOR 0xf0
+#define WATCHDOG_COUNT 30000000 /* some 30 ms */
 #define APIC_BASE 0xfee00000ull
 
 struct gate {
@@ -115,6 +121,17 @@ static void apic_init(void)
 	apic_write(APIC_SVR, 0x1ff);
 }
 
+/* User code that loops for ever is interrupted. A storm may have left the APIC in any state. */
+void cpu_watchdog(struct cpu *c)
+{
+	c->irqs_in_guard = 0;
+	apic_write(APIC_SVR, 0x1ff);
+	apic_write(APIC_TPR, 0);
+	apic_write(APIC_DIVIDE, 0xb); /* by 1 */
+	apic_write(APIC_LVT_TIMER, WATCHDOG_VECTOR);
+	apic_write(APIC_COUNT, WATCHDOG_COUNT);
+}
+
 /* ---- traps ----------------------------------------------------------------------------------- */
 
 void trap_handler(struct frame *f);
@@ -129,8 +146,9 @@ void trap_handler(struct frame *f)
 		c->irqs++;
 		if (f->vec >= 32)
 			apic_write(APIC_EOI, 0);
-		/* A line that stays up would keep us here for ever. */
-		if (c->guard_rsp && ++c->irqs_in_guard > IRQS_MAX)
+		/* A line that stays up would keep us here for ever, and so would a loop. */
+		if (c->guard_rsp && (++c->irqs_in_guard > IRQS_MAX ||
+				     (f->vec == WATCHDOG_VECTOR && f->cs == SEL_UCODE)))
 			guard_recover(c, (int)f->vec);
 		return;
 	}

@@ -5,8 +5,7 @@
  * interrupts off, an identity map of the low 4 GiB, and a window of user pages per processor.
  *
  * Command line: hostile.seed=N hostile.time=SECONDS hostile.tests=a,b,.. hostile.vtl2=BASE-END
- * hostile.end=poweroff|reset|triple. After a reset or triple fault it starts once more, says so and
- * powers off. Prints "HOSTILE DONE" on COM1 when it got to its end.
+ * hostile.end=poweroff|reset|triple. Prints "HOSTILE DONE" on COM1 when it got to its end.
  */
 #pragma once
 
@@ -152,6 +151,7 @@ void cpu_init_bsp(void);
 void cpu_start_aps(void);
 void cpu_map_window(struct cpu *c, unsigned slot, uint64_t phys, uint64_t flags);
 uint64_t cpu_window(const struct cpu *c, unsigned slot);
+void cpu_watchdog(struct cpu *c);
 uint64_t now_s(void);
 uint64_t rdmsr(uint32_t msr);
 void wrmsr(uint32_t msr, uint64_t val);

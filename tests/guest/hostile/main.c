@@ -2,25 +2,10 @@
 /* The first processor: set up, take part, report, end. */
 #include "hostile.h"
 
-/* Nonzero in CMOS: the machine was reset by us and this is the second start. */
-#define CMOS_MARK 0x5e
-#define MARK 0xa5
 #define DONE_WAIT_S 30
 #define END_WAIT_S 30
 
 _Noreturn void hostile_main(const uint8_t *zero_page);
-
-static void cmos_write(uint8_t reg, uint8_t val)
-{
-	outb(0x70, reg);
-	outb(0x71, val);
-}
-
-static uint8_t cmos_read(uint8_t reg)
-{
-	outb(0x70, reg);
-	return inb(0x71);
-}
 
 /* The end is arranged by the host, so it may take a moment. */
 static _Noreturn void expect_end(const char *what)
@@ -42,11 +27,9 @@ static _Noreturn void end(void)
 {
 	switch (opt.end) {
 	case 'r':
-		cmos_write(CMOS_MARK, MARK);
 		outb(0x433, 1);
 		expect_end("reset had no effect");
 	case 't':
-		cmos_write(CMOS_MARK, MARK);
 		cpu_triple_fault();
 	default:
 		power_off();
@@ -128,11 +111,6 @@ _Noreturn void hostile_main(const uint8_t *zero_page)
 	con_print("hostile: seed %u, %u processors, RAM to %x, %s, %s\n", opt.seed,
 		  (uint64_t)plat.n_cpus, plat.ram_end, plat.hyperv ? "Hyper-V" : "no Hyper-V",
 		  plat.x2apic ? "x2APIC" : "xAPIC");
-	if (opt.end != 'p' && cmos_read(CMOS_MARK) == MARK) {
-		cmos_write(CMOS_MARK, 0);
-		con_print("HOSTILE RESTARTED\n");
-		power_off();
-	}
 	cpu_start_aps();
 	con_print("hostile: %u processors online\n", (uint64_t)plat.n_cpus);
 	hv_setup();

@@ -1,20 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Any instruction on any address: in user mode, where nothing can be broken but one's own pages,
- * one at a time by the trap flag. All registers point at pages that are not memory, so that most
- * encodings with a memory operand end up in the instruction emulator.
+ * one at a time by the trap flag, or ended by a watchdog. All registers point at pages that are not
+ * memory, so that most encodings with a memory operand end up in the instruction emulator.
  */
 #include "hostile.h"
 
 #define SLOT_CODE 0 /* two pages */
 #define SLOT_DATA 4
 #define SLOT_MMIO 8 /* two pages */
-#define FLAGS_TF 0x102ull & ~0x200ull
 #define USER_PTE (PTE_P | PTE_W | PTE_U)
 
 static void do_user(struct cpu *c, void *arg)
 {
-	(void)c;
+	cpu_watchdog(c);
 	user_enter(arg);
 }
 
@@ -69,7 +68,7 @@ static void pick_regs(struct cpu *c, struct uregs *r)
 	r->rsi = rnd_below(c, 3) ? mmio_va(c) : cpu_window(c, SLOT_DATA) + rnd_below(c, PAGE);
 	r->rdi = rnd_below(c, 3) ? mmio_va(c) : cpu_window(c, SLOT_DATA) + rnd_below(c, PAGE);
 	r->rsp = rnd_below(c, 8) ? cpu_window(c, SLOT_DATA) + PAGE / 2 : mmio_va(c);
-	r->rflags = 0x102 | (rnd(c) & 0xcd5); /* TF, arithmetic flags, DF */
+	r->rflags = 0x302 | (rnd(c) & 0xcd5); /* TF, IF, arithmetic flags, DF */
 }
 
 /* ---- encodings ------------------------------------------------------------------------------- */
@@ -161,6 +160,24 @@ static size_t put_insn(struct cpu *c, uint8_t *p)
 	}
 }
 
+/*
+ * Inserts into a 256-bit register do not exist; QEMU's translator, which may be our host, asserts
+ * on them instead of raising #UD. They are made 128-bit ones.
+ */
+static void spare_emulator(uint8_t *p, size_t n)
+{
+	static const uint8_t inserts[] = { 0xc4, 0x20, 0x21, 0x22 };
+
+	for (size_t i = 0; i + 3 < n; i++) {
+		for (size_t k = 0; k < sizeof(inserts); k++) {
+			if (p[i] == 0xc5 && p[i + 2] == inserts[k])
+				p[i + 1] &= 0xfb;
+			if (p[i] == 0xc4 && p[i + 3] == inserts[k])
+				p[i + 2] &= 0xfb;
+		}
+	}
+}
+
 static void fill_breakpoints(struct cpu *c)
 {
 	for (unsigned i = 0; i < 2; i++)
@@ -176,6 +193,7 @@ void storm_insn(struct cpu *c)
 	(void)map_user(c);
 	fill_breakpoints(c);
 	n = put_insn(c, insn);
+	spare_emulator(insn, n);
 	/* Inside a page, or across into the next one. */
 	at = rnd_below(c, 8) ? rnd_below(c, PAGE - 64) : PAGE - 1 - rnd_below(c, 14);
 	__builtin_memcpy(code_of(c) + at, insn, n);
@@ -250,7 +268,7 @@ void storm_smc(struct cpu *c)
 	smc_patch(c, c->idx);
 	pick_regs(c, &r);
 	r.rip = cpu_window(c, SLOT_CODE) + 1;
-	r.rflags = 2;
+	r.rflags = 0x202;
 	r.r12 = SMC_ROUNDS;
 	/* Sometimes the copy reads the foreign page and writes over the very instruction. */
 	r.r13 = rnd_below(c, 3) ? mmio_va(c) : cpu_window(c, SLOT_CODE) + 1 + SMC_AT;

@@ -47,7 +47,8 @@ static void log_to_pipe(void *ctx, enum log_level level, const char *line)
 		(void)!write(a->log_pipe[1], buf, MIN((size_t)n, sizeof(buf) - 1));
 }
 
-/* Runs sessions one after the other: a restart of the guest is a new session on the same streams. */
+/* Runs sessions one after the other: a restart of the guest is a new session on the same streams.
+ */
 static void *session_thread(void *ctx)
 {
 	struct agent *a = ctx;
@@ -62,7 +63,8 @@ static void *session_thread(void *ctx)
 		if (r < 0) {
 			rep.end = SESSION_START_FAILED;
 			if (!rep.text[0])
-				snprintf(rep.text, sizeof(rep.text), "session failed: %s", strerror(-r));
+				snprintf(rep.text, sizeof(rep.text), "session failed: %s",
+					 strerror(-r));
 		}
 		if (write(a->report_pipe[1], &rep, sizeof(rep)) != (ssize_t)sizeof(rep) ||
 		    read(a->ack_pipe[0], &ack, 1) != 1)
@@ -215,7 +217,8 @@ static void send_report(struct agent *a, const struct session_report *rep)
 	char buf[2048];
 
 	snprintf(buf, sizeof(buf),
-		 "end=%d\nvtl0_started=%d\nshim=%llu\nkernel=%llu\nvmbus=%llu\nget=%llu\nvtl0=%llu\n",
+		 "end=%d\nvtl0_started=%d\nshim=%llu\nkernel=%llu\nvmbus=%llu\nget=%llu\nvtl0=%"
+		 "llu\n",
 		 rep->end, rep->vtl0_started, (unsigned long long)rep->shim_entry_ns,
 		 (unsigned long long)rep->kernel_entry_ns, (unsigned long long)rep->vmbus_ns,
 		 (unsigned long long)rep->get_ns, (unsigned long long)rep->vtl0_start_ns);
@@ -292,11 +295,12 @@ static int open_things(struct agent *a, int link_fd)
 
 int agent_run(int link_fd)
 {
+	const struct sigaction ignore = { .sa_handler = SIG_IGN };
 	struct agent *a = calloc(1, sizeof(*a));
 
-	(void)signal(SIGPIPE, SIG_IGN);
-	/* When the front end is gone, so are we, with everything we made: nothing is released by hand,
-	 * and a stays, because the session's threads may still use it. */
+	(void)sigaction(SIGPIPE, &ignore, NULL);
+	/* When the front end is gone, so are we, with everything we made: nothing is released by
+	 * hand, and a stays, because the session's threads may still use it. */
 	if (!a || open_things(a, link_fd) < 0 || serve(a) < 0)
 		return STATUS_FAILED;
 	return a->status;

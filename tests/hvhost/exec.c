@@ -103,9 +103,9 @@ void exec_data(struct exec *e, const uint8_t *buf, size_t len)
 		e->len += n;
 		buf += n;
 		len -= n;
-		while (e->len &&
-		       (e->state == EXEC_WAIT_READY ? scan_ready(e) :
-			e->state == EXEC_RUNNING ? scan_output(e) : false))
+		while (e->len && (e->state == EXEC_WAIT_READY ? scan_ready(e)
+				  : e->state == EXEC_RUNNING  ? scan_output(e)
+							      : false))
 			;
 	}
 }

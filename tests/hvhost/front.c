@@ -140,7 +140,7 @@ static void power_off_guest(struct front *f)
 	f->power_off_sent = true;
 }
 
-/* --- events of the link ------------------------------------------------------------------------ */
+/* --- events of the link ----------------------------------------------------------------------- */
 
 static void on_data(void *ctx, unsigned stream, const uint8_t *buf, size_t len)
 {
@@ -191,7 +191,7 @@ static void on_control(void *ctx, enum link_type type, unsigned stream, const ch
 
 static const struct link_ops front_link_ops = { .control = on_control, .data = on_data };
 
-/* --- start ------------------------------------------------------------------------------------- */
+/* --- start ------------------------------------------------------------------------------------ */
 
 static int start_here(struct front *f, int *ret_fd)
 {
@@ -220,8 +220,10 @@ static int start_here(struct front *f, int *ret_fd)
 
 static int start_agent(struct front *f, int *ret_fd)
 {
-	struct outer_cfg cfg = { .dir = f->o->outer_dir, .image = f->o->image,
-				 .guest_bytes = f->o->memory_bytes, .log_fd = f->log_fd };
+	struct outer_cfg cfg = { .dir = f->o->outer_dir,
+				 .image = f->o->image,
+				 .guest_bytes = f->o->memory_bytes,
+				 .log_fd = f->log_fd };
 
 	int r;
 
@@ -244,9 +246,9 @@ static int send_config(struct front *f)
 	int n = snprintf(buf, sizeof(buf),
 			 "image=%s\nvps=%u\nmemory=%llu\ncmdline=%s\nfaithful=%d\nno_reboot=%d\n"
 			 "com2=%d\nvsock=%s\nconsole=%d\n",
-			 f->tcg ? "/dev/vda" : o->image, o->vps, (unsigned long long)o->memory_bytes,
-			 o->vtl2_cmdline, o->faithful, o->no_reboot, !o->no_com2, vsock,
-			 o->vtl2_console);
+			 f->tcg ? "/dev/vda" : o->image, o->vps,
+			 (unsigned long long)o->memory_bytes, o->vtl2_cmdline, o->faithful,
+			 o->no_reboot, !o->no_com2, vsock, o->vtl2_console);
 
 	if (n < 0 || (size_t)n >= sizeof(buf))
 		return -E2BIG;
@@ -260,7 +262,8 @@ static int listen_vsock(const char *path)
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
 	if (strlen(path) >= sizeof(sun.sun_path)) {
-		say("the socket path %s is too long (at most %zu bytes)", path, sizeof(sun.sun_path) - 1);
+		say("the socket path %s is too long (at most %zu bytes)", path,
+		    sizeof(sun.sun_path) - 1);
 		return -ENAMETOOLONG;
 	}
 	snprintf(sun.sun_path, sizeof(sun.sun_path), "%s", path);
@@ -296,7 +299,7 @@ static void accept_vsock(struct front *f)
 	(void)!link_control(f->link, LINK_OPEN, (unsigned)stream, "");
 }
 
-/* --- main loop --------------------------------------------------------------------------------- */
+/* --- main loop -------------------------------------------------------------------------------- */
 
 static void stop(struct front *f)
 {
@@ -444,13 +447,14 @@ static int run_attempts(struct front *f)
 	for (;;) {
 		if (attempt(f, &wait_status) < 0)
 			return STATUS_FAILED;
-		if (!f->tcg || f->quit || !outer_is_emulator_fault(&f->outer, wait_status, f->ended))
+		if (!f->tcg || f->quit ||
+		    !outer_is_emulator_fault(&f->outer, wait_status, f->ended))
 			break;
 		faults++;
 		if (f->streaming || faults > EMULATOR_RETRIES) {
 			say("the emulator failed (outer VM triple fault)%s",
-			    f->streaming ? " after output had been printed; run it again" :
-					   " again and again; giving up");
+			    f->streaming ? " after output had been printed; run it again"
+					 : " again and again; giving up");
 			return STATUS_EMULATOR;
 		}
 		say("the emulator failed (outer VM triple fault); starting over (%u)", faults);
@@ -471,9 +475,10 @@ static void drain_exec(struct front *f)
 
 static int open_things(struct front *f)
 {
+	const struct sigaction ignore = { .sa_handler = SIG_IGN };
 	sigset_t set;
 
-	(void)signal(SIGPIPE, SIG_IGN);
+	(void)sigaction(SIGPIPE, &ignore, NULL);
 	(void)sigemptyset(&set);
 	(void)sigaddset(&set, SIGINT);
 	(void)sigaddset(&set, SIGTERM);
@@ -481,7 +486,8 @@ static int open_things(struct front *f)
 	(void)sigprocmask(SIG_BLOCK, &set, NULL);
 	f->sig_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (f->o->log_path) {
-		f->log_fd = open(f->o->log_path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0644);
+		f->log_fd = open(f->o->log_path,
+				 O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0644);
 		if (f->log_fd < 0) {
 			say("cannot write the log %s: %s", f->o->log_path, strerror(errno));
 			return -errno;

@@ -87,7 +87,8 @@ static ssize_t fifo_flush(struct fifo *f, int fd)
 	return (ssize_t)done;
 }
 
-static int send_frame(struct link *l, enum link_type type, unsigned stream, const void *buf, size_t len)
+static int send_frame(struct link *l, enum link_type type, unsigned stream, const void *buf,
+		      size_t len)
 {
 	uint8_t hdr[HDR] = { (uint8_t)type };
 	int r;

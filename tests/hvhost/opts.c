@@ -89,8 +89,23 @@ static int parse_host(const char *text, enum host_mode *ret_mode)
 }
 
 enum {
-	O_IMAGE = 1, O_VPS, O_MEMORY, O_CMDLINE, O_EXEC, O_UNTIL_OFF, O_NO_REBOOT, O_NO_COM2, O_CONSOLE,
-	O_VSOCK, O_LOG, O_TIMEOUT, O_HOST, O_OUTER, O_FAITHFUL, O_SUMMARY, O_HELP,
+	O_IMAGE = 1,
+	O_VPS,
+	O_MEMORY,
+	O_CMDLINE,
+	O_EXEC,
+	O_UNTIL_OFF,
+	O_NO_REBOOT,
+	O_NO_COM2,
+	O_CONSOLE,
+	O_VSOCK,
+	O_LOG,
+	O_TIMEOUT,
+	O_HOST,
+	O_OUTER,
+	O_FAITHFUL,
+	O_SUMMARY,
+	O_HELP,
 };
 
 static const struct option long_opts[] = {
@@ -129,24 +144,54 @@ static int parse_memory(const char *text, uint64_t *ret_bytes)
 static int apply(struct opts *o, int opt, const char *arg)
 {
 	switch (opt) {
-	case O_IMAGE: o->image = arg; return 0;
-	case O_VPS: return parse_u32(arg, 1, SESSION_MAX_VPS, &o->vps);
-	case O_MEMORY: return parse_memory(arg, &o->memory_bytes);
-	case O_CMDLINE: o->vtl2_cmdline = arg; return strchr(arg, '\n') ? -EINVAL : 0;
-	case O_EXEC: o->exec = arg; return 0;
-	case O_UNTIL_OFF: o->until_power_off = true; return 0;
-	case O_NO_REBOOT: o->no_reboot = true; return 0;
-	case O_NO_COM2: o->no_com2 = true; return 0;
-	case O_CONSOLE: o->vtl2_console = true; return 0;
-	case O_VSOCK: o->vtl2_vsock = arg; return 0;
-	case O_LOG: o->log_path = arg; return 0;
-	case O_TIMEOUT: return parse_u32(arg, 1, 1000000, &o->timeout_s);
-	case O_HOST: return parse_host(arg, &o->host);
-	case O_OUTER: o->outer_dir = arg; return 0;
-	case O_FAITHFUL: o->faithful = true; return 0;
-	case O_SUMMARY: o->summary = true; return 0;
-	case O_HELP: return 1;
-	default: return -EINVAL;
+	case O_IMAGE:
+		o->image = arg;
+		return 0;
+	case O_VPS:
+		return parse_u32(arg, 1, SESSION_MAX_VPS, &o->vps);
+	case O_MEMORY:
+		return parse_memory(arg, &o->memory_bytes);
+	case O_CMDLINE:
+		o->vtl2_cmdline = arg;
+		return strchr(arg, '\n') ? -EINVAL : 0;
+	case O_EXEC:
+		o->exec = arg;
+		return 0;
+	case O_UNTIL_OFF:
+		o->until_power_off = true;
+		return 0;
+	case O_NO_REBOOT:
+		o->no_reboot = true;
+		return 0;
+	case O_NO_COM2:
+		o->no_com2 = true;
+		return 0;
+	case O_CONSOLE:
+		o->vtl2_console = true;
+		return 0;
+	case O_VSOCK:
+		o->vtl2_vsock = arg;
+		return 0;
+	case O_LOG:
+		o->log_path = arg;
+		return 0;
+	case O_TIMEOUT:
+		return parse_u32(arg, 1, 1000000, &o->timeout_s);
+	case O_HOST:
+		return parse_host(arg, &o->host);
+	case O_OUTER:
+		o->outer_dir = arg;
+		return 0;
+	case O_FAITHFUL:
+		o->faithful = true;
+		return 0;
+	case O_SUMMARY:
+		o->summary = true;
+		return 0;
+	case O_HELP:
+		return 1;
+	default:
+		return -EINVAL;
 	}
 }
 
@@ -164,12 +209,14 @@ int opts_parse(int argc, char **argv, struct opts *ret_opts)
 			return 1;
 		}
 		if (r < 0 && opt == '?') {
-			fprintf(stderr, "hvhost: unknown option or missing value: %s; see hvhost run --help\n",
+			fprintf(stderr,
+				"hvhost: unknown option or missing value: %s; see hvhost run --help\n",
 				argv[optind - 1]);
 			return -EINVAL;
 		}
 		if (r < 0) {
-			fprintf(stderr, "hvhost: --%s does not take \"%s\"; see hvhost run --help\n",
+			fprintf(stderr,
+				"hvhost: --%s does not take \"%s\"; see hvhost run --help\n",
 				long_opts[idx].name, optarg);
 			return -EINVAL;
 		}

@@ -28,9 +28,20 @@ static int need_file(const char *dir, const char *name, char *ret_path, size_t s
 	snprintf(ret_path, size, "%s/%s", dir, name);
 	if (access(ret_path, R_OK) == 0)
 		return 0;
-	fprintf(stderr, "hvhost: the outer VM's %s cannot be read (%s); run ./keel build\n", ret_path,
-		strerror(errno));
+	fprintf(stderr, "hvhost: the outer VM's %s cannot be read (%s); run ./keel build\n",
+		ret_path, strerror(errno));
 	return -ENOENT;
+}
+
+static _Noreturn void exec_version(int out)
+{
+	int null = open("/dev/null", O_RDWR);
+
+	(void)dup2(null, 0);
+	(void)dup2(out, 1);
+	(void)dup2(null, 2);
+	execlp(QEMU, QEMU, "--version", (char *)NULL);
+	_exit(127);
 }
 
 /* Major version of the QEMU on the PATH, or -errno. */
@@ -38,13 +49,21 @@ static int qemu_major(void)
 {
 	char line[256] = "";
 	const char *p;
-	FILE *f = popen(QEMU " --version 2>/dev/null", "re");
+	int fds[2];
+	pid_t pid;
 
-	if (!f)
+	if (pipe2(fds, O_CLOEXEC) < 0)
 		return -errno;
-	if (!fgets(line, sizeof(line), f))
-		line[0] = 0;
-	(void)pclose(f);
+	pid = fork();
+	if (pid == 0)
+		exec_version(fds[1]);
+	(void)close(fds[1]);
+	if (pid > 0) {
+		if (read(fds[0], line, sizeof(line) - 1) < 0)
+			line[0] = 0;
+		(void)waitpid(pid, NULL, 0);
+	}
+	(void)close(fds[0]);
 	p = strstr(line, "version ");
 	return p ? (int)strtol(p + 8, NULL, 10) : -ENOENT;
 }
@@ -54,14 +73,16 @@ static int check_qemu(void)
 	int major = qemu_major();
 
 	if (major < 0) {
-		fprintf(stderr, "hvhost: no usable KVM and no " QEMU
-				"; install QEMU %d or newer (./keel does it on Debian)\n",
+		fprintf(stderr,
+			"hvhost: no usable KVM and no " QEMU
+			"; install QEMU %d or newer (./keel does it on Debian)\n",
 			QEMU_MIN_MAJOR);
 		return -ENOENT;
 	}
 	if (major < QEMU_MIN_MAJOR) {
-		fprintf(stderr, "hvhost: " QEMU
-				" is version %d, whose emulated SVM is unreliable; install %d or newer\n",
+		fprintf(stderr,
+			"hvhost: " QEMU
+			" is version %d, whose emulated SVM is unreliable; install %d or newer\n",
 			major, QEMU_MIN_MAJOR);
 		return -ENOTSUP;
 	}
@@ -91,11 +112,12 @@ static _Noreturn void exec_qemu(const struct outer_cfg *cfg, const char *kernel,
 	snprintf(mem, sizeof(mem), "%lluM",
 		 (unsigned long long)(cfg->guest_bytes >> 20) + OUTER_MARGIN_MIB);
 	snprintf(drive, sizeof(drive), "file=%s,format=raw,if=virtio,readonly=on", cfg->image);
-	execlp(QEMU, QEMU, "-accel", "tcg,thread=multi", "-machine", "q35", "-cpu", "max", "-m", mem,
-	       "-smp", "2", "-nodefaults", "-no-user-config", "-display", "none", "-monitor", "none",
-	       "-chardev", "file,id=console,path=/dev/stderr,append=on", "-serial", "chardev:console",
-	       "-d", "cpu_reset", "-D", "/proc/self/fd/4", "-no-reboot", "-kernel", kernel, "-initrd", initrd,
-	       "-append", "console=ttyS0 quiet mitigations=off panic=-1", "-drive", drive, "-device",
+	execlp(QEMU, QEMU, "-accel", "tcg,thread=multi", "-machine", "q35", "-cpu", "max", "-m",
+	       mem, "-smp", "2", "-nodefaults", "-no-user-config", "-display", "none", "-monitor",
+	       "none", "-chardev", "file,id=console,path=/dev/stderr,append=on", "-serial",
+	       "chardev:console", "-d", "cpu_reset", "-D", "/proc/self/fd/4", "-no-reboot",
+	       "-kernel", kernel, "-initrd", initrd, "-append",
+	       "console=ttyS0 quiet mitigations=off panic=-1", "-drive", drive, "-device",
 	       "isa-debug-exit,iobase=0x501,iosize=4", "-device", "virtio-serial-pci", "-chardev",
 	       "socket,id=link,fd=3", "-device", "virtserialport,chardev=link,name=keel.link",
 	       (char *)NULL);

@@ -14,8 +14,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-
-
 #define PROBE_PORT 0x80
 #define PROBE_SECONDS 5
 #define PTE_FLAGS 0x3ull /* present, writable */
@@ -41,8 +39,8 @@ static bool cpu_has_virtualization(void)
  * mov rax, 0x123456789abcdef0; shr rax, 60 (gives 1); out 0x80, al; hlt */
 static void build_guest(uint8_t *mem)
 {
-	static const uint8_t code[] = { 0x48, 0xb8, 0xf0, 0xde, 0xbc, 0x9a, 0x78, 0x56, 0x34, 0x12,
-					0x48, 0xc1, 0xe8, 0x3c, 0xe6, PROBE_PORT, 0xf4 };
+	static const uint8_t code[] = { 0x48, 0xb8, 0xf0, 0xde, 0xbc, 0x9a, 0x78,	0x56, 0x34,
+					0x12, 0x48, 0xc1, 0xe8, 0x3c, 0xe6, PROBE_PORT, 0xf4 };
 	uint64_t pml4e = 0x2000 | PTE_FLAGS, pdpte = 0x3000 | PTE_FLAGS, pde = PTE_LARGE;
 
 	memcpy(mem + 0x1000, &pml4e, 8);
@@ -53,10 +51,16 @@ static void build_guest(uint8_t *mem)
 
 static int enter_long_mode(int vcpu)
 {
-	struct kvm_segment code = { .limit = 0xffffffff, .selector = 8, .type = 11, .present = 1,
-				    .s = 1, .l = 1, .g = 1 };
-	struct kvm_segment data = { .limit = 0xffffffff, .selector = 16, .type = 3, .present = 1,
-				    .s = 1, .db = 1, .g = 1 };
+	struct kvm_segment code = {
+		.limit = 0xffffffff, .selector = 8, .type = 11, .present = 1, .s = 1, .l = 1, .g = 1
+	};
+	struct kvm_segment data = { .limit = 0xffffffff,
+				    .selector = 16,
+				    .type = 3,
+				    .present = 1,
+				    .s = 1,
+				    .db = 1,
+				    .g = 1 };
 	struct kvm_regs regs = { .rip = 0x4000, .rflags = 2 };
 	struct kvm_sregs sregs;
 
@@ -77,7 +81,8 @@ static int enter_long_mode(int vcpu)
 static int run_guest(void)
 {
 	int kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC), vm, vcpu, size;
-	uint8_t *mem = mmap(NULL, 0x200000, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	uint8_t *mem =
+		mmap(NULL, 0x200000, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	struct kvm_userspace_memory_region slot = { .memory_size = 0x200000 };
 	struct kvm_run *run;
 
@@ -123,13 +128,14 @@ int probe_kvm(const char **ret_why)
 	if (fd < 0) {
 		int err = errno;
 
-		*ret_why = err == EACCES ? "/dev/kvm may not be opened (join the kvm group)" :
-					   "there is no /dev/kvm";
+		*ret_why = err == EACCES ? "/dev/kvm may not be opened (join the kvm group)"
+					 : "there is no /dev/kvm";
 		return -err;
 	}
 	(void)close(fd);
 	if (!cpu_has_virtualization()) {
-		*ret_why = "the CPU offers neither VMX nor SVM, so /dev/kvm cannot run ordinary guests";
+		*ret_why =
+			"the CPU offers neither VMX nor SVM, so /dev/kvm cannot run ordinary guests";
 		return -ENODEV;
 	}
 	if (!guest_runs()) {

@@ -7,8 +7,9 @@
 
 #include "macros.h"
 
-static const char *const exit_names[] = { "pio", "mmio", "msr", "hypercall", "vtl return", "hlt",
-					  "eoi", "irq window", "kick", "shutdown", "other" };
+static const char *const exit_names[] = { "pio",	"mmio",	    "msr",  "hypercall",
+					  "vtl return", "hlt",	    "eoi",  "irq window",
+					  "kick",	"shutdown", "other" };
 
 void summary_init(struct summary *s)
 {
@@ -121,7 +122,8 @@ void summary_print(const struct summary *s, unsigned resets)
 	print_phase("VTL0 started", s->vtl0_ns);
 	print_counts("VTL0", s->vtl0_exits);
 	print_counts("VTL2", s->vtl2_exits);
-	for (unsigned i = s->n_stats - MIN(s->n_stats, (unsigned)SUMMARY_STATS); i < s->n_stats; i++)
+	for (unsigned i = s->n_stats - MIN(s->n_stats, (unsigned)SUMMARY_STATS); i < s->n_stats;
+	     i++)
 		fprintf(stderr, "paravisor: %s\n", s->stats[i % SUMMARY_STATS]);
 	if (resets)
 		fprintf(stderr, "guest restarts: %u\n", resets);

@@ -38,7 +38,7 @@ static bool is_port_guid(const struct guid *g)
 	return guid_eq(g, &t);
 }
 
-/* ---- connections --------------------------------------------------------------------------------- */
+/* ---- connections ----------------------------------------------------------------------------- */
 
 struct vsock_conn *vsock_conn_new(struct vsock_host *v, int fd, enum vsock_state state)
 {
@@ -85,7 +85,7 @@ static int offer(struct vsock_conn *c, const struct guid *interface_id,
 	return r;
 }
 
-/* ---- host to guest: the CONNECT line -------------------------------------------------------------- */
+/* ---- host to guest: the CONNECT line --------------------------------------------------------- */
 
 static int hex_val(char c)
 {
@@ -194,7 +194,7 @@ static void on_accept(void *ctx, uint32_t events)
 	vsock_conn_watch(c);
 }
 
-/* ---- guest to host -------------------------------------------------------------------------------- */
+/* ---- guest to host --------------------------------------------------------------------------- */
 
 static int connect_unix(const struct vsock_host *v, const struct guid *service)
 {
@@ -251,18 +251,26 @@ static int on_tl_connect(void *ctx, const struct guid *endpoint, const struct gu
 	return r;
 }
 
-/* ---- life cycle ----------------------------------------------------------------------------------- */
+/* ---- life cycle ------------------------------------------------------------------------------ */
 
-/* A socket of that name is what an earlier run left behind. */
-static int make_room(const char *path)
+/* A socket of that name with nobody behind it is what an earlier run left. */
+static int make_room(const struct sockaddr_un *sa)
 {
 	struct stat st;
+	int fd, r;
 
-	if (lstat(path, &st) < 0)
+	if (lstat(sa->sun_path, &st) < 0)
 		return errno == ENOENT ? 0 : -errno;
 	if (!S_ISSOCK(st.st_mode))
 		return -EEXIST;
-	return unlink(path) < 0 ? -errno : 0;
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return -errno;
+	r = connect(fd, (const struct sockaddr *)sa, sizeof(*sa)) < 0 ? -errno : 0;
+	(void)close(fd);
+	if (r != -ECONNREFUSED)
+		return -EADDRINUSE; /* somebody listens, even if too busy to answer */
+	return unlink(sa->sun_path) < 0 ? -errno : 0;
 }
 
 static int listen_at(struct vsock_host *v)
@@ -274,7 +282,7 @@ static int listen_at(struct vsock_host *v)
 	if (len >= sizeof(sa.sun_path))
 		return -ENAMETOOLONG;
 	memcpy(sa.sun_path, v->cfg.path, len);
-	r = make_room(v->cfg.path);
+	r = make_room(&sa);
 	if (r < 0)
 		return r;
 	v->listen_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);

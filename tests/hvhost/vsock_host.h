@@ -19,13 +19,13 @@ struct vmbus_server;
 struct vsock_host_cfg {
 	struct vmbus_server *server;
 	struct loop *loop;
-	const char *path; /* copied; a socket of that name is replaced, anything else is an error */
+	const char *path; /* copied; a socket left behind by a killed run is replaced */
 };
 
 /**
  * vsock_host_create - listen at path, hook hvsock requests of the server
- * Returns: 0, -ENAMETOOLONG, -EEXIST (path is not a socket), -errno of bind. Context: device
- * thread, or before it runs.
+ * Returns: 0, -ENAMETOOLONG, -EEXIST (path is not a socket), -EADDRINUSE (somebody listens there),
+ * -errno of bind. Context: device thread, or before it runs.
  */
 must_check int vsock_host_create(const struct vsock_host_cfg *cfg, struct vsock_host **ret_v);
 

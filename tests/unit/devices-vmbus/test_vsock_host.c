@@ -419,7 +419,7 @@ START_TEST(count_is_bounded)
 }
 END_TEST
 
-/* ---- guest to host --------------------------------------------------------------------------------- */
+/* ---- guest to host --------------------------------------------------------------------------- */
 
 static void tl_connect(uint32_t from, const struct guid *service)
 {
@@ -512,7 +512,7 @@ START_TEST(guest_requests_are_bounded)
 }
 END_TEST
 
-/* ---- the path --------------------------------------------------------------------------------------- */
+/* ---- the path -------------------------------------------------------------------------------- */
 
 START_TEST(paths)
 {
@@ -522,10 +522,11 @@ START_TEST(paths)
 	int fd;
 
 	setup();
-	(void)close(socket(AF_UNIX, SOCK_STREAM, 0));
 	memset(long_path, 'x', sizeof(long_path) - 1);
 	cfg.server = g.server;
 	cfg.loop = loop;
+	ck_assert_int_eq(vsock_host_create(&cfg, &other), -EADDRINUSE); /* by ourselves */
+	ck_assert_int_eq(access(path, F_OK), 0);
 	cfg.path = long_path;
 	ck_assert_int_eq(vsock_host_create(&cfg, &other), -ENAMETOOLONG);
 	(void)snprintf(long_path, sizeof(long_path), "%s.file", path);

@@ -3,8 +3,8 @@
  * The partition and its virtual processors: the state every module of the KVM core shares.
  *
  * Threads. Each VP has one thread that runs either its VTL2 or its VTL0 vCPU; unless a member says
- * otherwise it belongs to that thread. The device thread (VMBus, consoles) only reaches a VP through
- * the SynIC functions. Memory protections change while every VTL0 vCPU is held outside.
+ * otherwise it belongs to that thread. The device thread (VMBus, consoles) only reaches a VP
+ * through the SynIC functions. Memory protections change while every VTL0 vCPU is held outside.
  * Trust: whatever comes from VTL2 or VTL0, registers and memory alike, is hostile.
  */
 #pragma once
@@ -121,7 +121,7 @@ struct hvvp {
 	uint64_t deliver; /* HVREG_DELIVERABILITY */
 	uint64_t event[4]; /* HVREG_PENDING_EVENT0/1 */
 	uint64_t secure_config;
-	uint64_t vtl2_rip; /* where VTL2 was when it last ran */
+	uint64_t vtl2_rip, vtl2_rsp; /* where VTL2 was when it last ran */
 	uint32_t fault_repeats; /* accesses in a row that KVM refused and we saw no reason for */
 	struct kvm_regs saved; /* ICPT_CPUID: VTL0's registers meanwhile */
 

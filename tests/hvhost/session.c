@@ -52,7 +52,7 @@ static int fail(struct session *s, int err, const char *what)
 	return err;
 }
 
-/* --- callbacks on the device thread ---------------------------------------------------------------- */
+/* --- callbacks on the device thread ----------------------------------------------------------- */
 
 static enum vtl_index index_of(uint8_t vtl)
 {
@@ -68,7 +68,8 @@ static enum hv_status on_post(void *ctx, uint8_t vtl, uint32_t vp, uint8_t sint,
 	return target ? synic_host_post(target, index_of(vtl), sint, msg) : HV_INVALID_VP_INDEX;
 }
 
-static enum hv_status on_signal_event(void *ctx, uint8_t vtl, uint32_t vp, uint8_t sint, uint16_t flag)
+static enum hv_status on_signal_event(void *ctx, uint8_t vtl, uint32_t vp, uint8_t sint,
+				      uint16_t flag)
 {
 	struct session *s = ctx;
 	struct hvvp *target = part_vp(s->part, vp);
@@ -88,7 +89,8 @@ static void on_vmbus(void *ctx, uint32_t version)
 
 	if (!s->rep->vmbus_ns)
 		s->rep->vmbus_ns = since_start(s);
-	log_info(ALLOWED, "VTL2's kernel is on VMBus, version %u.%u", version >> 16, version & 0xffff);
+	log_info(ALLOWED, "VTL2's kernel is on VMBus, version %u.%u", version >> 16,
+		 version & 0xffff);
 }
 
 static void on_get(void *ctx)
@@ -133,7 +135,8 @@ static void on_start_vtl0(void *ctx, bool ok, const char *text)
 static void on_crash(void *ctx, const struct get_host_crash *c)
 {
 	(void)ctx;
-	log_warn_rl(CONF, "vp %u: VTL%u reported a crash: %#llx %#llx %#llx %#llx %#llx, control %#llx",
+	log_warn_rl(CONF,
+		    "vp %u: VTL%u reported a crash: %#llx %#llx %#llx %#llx %#llx, control %#llx",
 		    c->vp, c->last_vtl, (unsigned long long)c->params[0],
 		    (unsigned long long)c->params[1], (unsigned long long)c->params[2],
 		    (unsigned long long)c->params[3], (unsigned long long)c->params[4],
@@ -143,7 +146,8 @@ static void on_crash(void *ctx, const struct get_host_crash *c)
 static void on_triple_fault(void *ctx, uint32_t vp, uint32_t type, const char *regs_text)
 {
 	(void)ctx;
-	log_warn_rl(CONF, "vp %u: VTL0 triple fault (%u): %s", vp, type, regs_text ? regs_text : "");
+	log_warn_rl(CONF, "vp %u: VTL0 triple fault (%u): %s", vp, type,
+		    regs_text ? regs_text : "");
 }
 
 static void on_event(void *ctx, uint32_t event_id)
@@ -193,7 +197,7 @@ static void on_console(void *ctx, uint32_t events)
 	}
 }
 
-/* --- set-up ------------------------------------------------------------------------------------------ */
+/* --- set-up ----------------------------------------------------------------------------------- */
 
 static int check_cfg(struct session *s)
 {
@@ -243,7 +247,8 @@ static int watch(struct session *s)
 		s->stop_watched = r == 0;
 	}
 	if (r == 0 && s->cfg->vtl2_console_in >= 0) {
-		r = loop_fd_add(&s->console_lfd, s->loop, s->cfg->vtl2_console_in, POLLIN, on_console, s);
+		r = loop_fd_add(&s->console_lfd, s->loop, s->cfg->vtl2_console_in, POLLIN,
+				on_console, s);
 		s->console_watched = r == 0;
 	}
 	return r;
@@ -331,10 +336,11 @@ static int set_up(struct session *s)
 		r = make_memory(s);
 	s->part->vtl2_console = s->cfg->vtl2_console_out >= 0;
 	if (r == 0)
-		r = igvm_boot_load(s->part, &s->image, s->cfg->vtl2_cmdline ? s->cfg->vtl2_cmdline : "",
-				   text, size);
+		r = igvm_boot_load(s->part, &s->image,
+				   s->cfg->vtl2_cmdline ? s->cfg->vtl2_cmdline : "", text, size);
 	if (r == 0)
-		r = fail(s, com3_create(s->cfg->vtl2_console_out, &s->part->com3), "VTL2's console");
+		r = fail(s, com3_create(s->cfg->vtl2_console_out, &s->part->com3),
+			 "VTL2's console");
 	if (r == 0)
 		r = fail(s, loop_create(LOOP_ENTRIES, &s->loop), "event loop");
 	if (r == 0)
@@ -346,7 +352,7 @@ static int set_up(struct session *s)
 	return r;
 }
 
-/* --- tear-down ----------------------------------------------------------------------------------------- */
+/* --- tear-down -------------------------------------------------------------------------------- */
 
 static void stop_vps(struct session *s)
 {
@@ -390,6 +396,8 @@ static void report(struct session *s)
 			rep->vtl2_exits[k] += part->vps[i].exits[VTL2][k];
 		}
 	}
+	log_info(ALLOWED, "ended after %llu ms: %s", (unsigned long long)(since_start(s) / 1000000),
+		 rep->text);
 	if (atomic_load(&part->vtl2_memory_hits))
 		log_info(ALLOWED, "VTL0 accesses to VTL2 memory, all caught: %llu",
 			 (unsigned long long)atomic_load(&part->vtl2_memory_hits));
@@ -428,7 +436,8 @@ int session_run(const struct session_cfg *cfg, struct session_report *ret_report
 	s->rep = ret_report;
 	r = check_cfg(s);
 	if (r == 0)
-		r = igvm_boot_open(cfg->image_path, &s->image, ret_report->text, sizeof(ret_report->text));
+		r = igvm_boot_open(cfg->image_path, &s->image, ret_report->text,
+				   sizeof(ret_report->text));
 	if (r == 0) {
 		r = run_image(s);
 		igvm_boot_close(&s->image);

@@ -113,11 +113,11 @@ void vp_host_exception(struct hvvp *vp, enum vtl_index v, uint8_t vector, bool h
 		r = kvm_ioctl(fd, KVM_SET_VCPU_EVENTS, &ev);
 	}
 	if (r < 0)
-		log_warn_rl(ALLOWED, "vp %u: exception %u for VTL%u not raised (%d)", vp->index, vector,
-			    VTL_NUMBER(v), r);
+		log_warn_rl(ALLOWED, "vp %u: exception %u for VTL%u not raised (%d)", vp->index,
+			    vector, VTL_NUMBER(v), r);
 }
 
-/* --- VTL2 ------------------------------------------------------------------------------------------- */
+/* --- VTL2 ------------------------------------------------------------------------------------- */
 
 static void vtl2_port(struct hvvp *vp, uint16_t port, uint8_t size, bool in, uint8_t *data)
 {
@@ -194,9 +194,9 @@ static void vtl2_dead(struct hvvp *vp, const char *what)
 	/* After a triple fault KVM shows reset values: where it last left for us says more. */
 	vp_count(vp, VTL2, SESSION_EXIT_SHUTDOWN);
 	part_end(vp->part, SESSION_VTL2_CRASH,
-		 "VTL2 stopped on VP %u: %s at RIP %#llx, RSP %#llx, last seen at %#llx", vp->index,
-		 what, (unsigned long long)r->rip, (unsigned long long)r->rsp,
-		 (unsigned long long)vp->vtl2_rip);
+		 "VTL2 stopped on VP %u: %s at RIP %#llx, RSP %#llx, last seen at %#llx, %#llx",
+		 vp->index, what, (unsigned long long)r->rip, (unsigned long long)r->rsp,
+		 (unsigned long long)vp->vtl2_rip, (unsigned long long)vp->vtl2_rsp);
 }
 
 static void vtl2_exit(struct hvvp *vp)
@@ -243,6 +243,7 @@ static void run_vtl2(struct hvvp *vp)
 		return;
 	}
 	vp->vtl2_rip = vp_regs(vp, VTL2)->rip;
+	vp->vtl2_rsp = vp_regs(vp, VTL2)->rsp;
 	r = enter(vp, VTL2);
 	atomic_store_explicit(&vp->running, RUN_NONE, memory_order_release);
 	if (r == 0) {
@@ -256,7 +257,7 @@ static void run_vtl2(struct hvvp *vp)
 	}
 }
 
-/* --- VTL0 ------------------------------------------------------------------------------------------- */
+/* --- VTL0 ------------------------------------------------------------------------------------- */
 
 /* An event VTL2 asked for. Registers are final; nothing is pending in KVM. */
 static void inject(struct hvvp *vp)
@@ -299,7 +300,8 @@ static bool notify(struct hvvp *vp)
 		return true;
 	}
 	/* A halted processor never reaches a window: what the last exit said still holds for it. */
-	if ((vp->deliver & HV_DELIVER_INTERRUPT) && run->ready_for_interrupt_injection && run->if_flag) {
+	if ((vp->deliver & HV_DELIVER_INTERRUPT) && run->ready_for_interrupt_injection &&
+	    run->if_flag) {
 		vp->deliver &= ~HV_DELIVER_INTERRUPT;
 		icpt_extint_window(vp);
 		return true;
@@ -441,7 +443,7 @@ static void run_vtl0(struct hvvp *vp)
 		vtl0_failed(vp, r);
 }
 
-/* --- the thread ---------------------------------------------------------------------------------------- */
+/* --- the thread ------------------------------------------------------------------------------- */
 
 static void wait_for_start(struct hvvp *vp)
 {

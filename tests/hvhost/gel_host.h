@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The host's end of the paravisor's log channel (GEL): every record becomes one line of this
- * process's log. Trust: VTL2 is hostile; lines are rate-limited by count and cut.
+ * The host's end of the paravisor's log channel (GEL): every event becomes one line "<area>: text"
+ * of this process's log, at its level. Trust: VTL2 is hostile: records are checked, lines are cut.
  * Spec: spec/get-vmgs.md chapter 7.
  */
 #pragma once

@@ -65,7 +65,7 @@ static void finish_table(uint8_t *table, size_t len)
 	table[CHECKSUM_OFF] = checksum(table, len);
 }
 
-/* --- FADT --------------------------------------------------------------------------------------- */
+/* --- FADT ------------------------------------------------------------------------------------- */
 
 static void put_zeros(struct wr *w, size_t n)
 {
@@ -138,7 +138,7 @@ static void put_fadt(struct wr *w, const struct acpi_cfg *cfg, uint32_t dsdt_gpa
 	put_zeros(w, 8); /* hypervisor vendor */
 }
 
-/* --- MADT ----------------------------------------------------------------------------------------- */
+/* --- MADT ------------------------------------------------------------------------------------- */
 
 static void put_override(struct wr *w, uint8_t irq, uint32_t gsi, uint16_t flags)
 {
@@ -209,7 +209,7 @@ static void put_madt(struct wr *w, const struct acpi_cfg *cfg)
 	put_nmi(w, x2apic);
 }
 
-/* --- DSDT ----------------------------------------------------------------------------------------- */
+/* --- DSDT ------------------------------------------------------------------------------------- */
 
 static void put_sleep_state(struct aml *a, const char *name)
 {
@@ -316,7 +316,7 @@ static void put_dsdt(struct wr *w, const struct acpi_cfg *cfg)
 		(void)wr_room(w, aml_end(&a));
 }
 
-/* --- all of them ---------------------------------------------------------------------------------- */
+/* --- all of them ------------------------------------------------------------------------------ */
 
 static void put_rsdp(uint8_t *p, gpa_t xsdt_gpa)
 {

@@ -38,5 +38,5 @@ struct acpi_cfg {
  * @ret_rsdp: the root pointer, for 0xE0000
  * Returns: 0; -ENOSPC; -EINVAL (no or too many processors)
  */
-must_check int acpi_build(const struct acpi_cfg *cfg, gpa_t tables_gpa, void *ret_tables, size_t cap,
-			  size_t *ret_len, uint8_t ret_rsdp[ACPI_RSDP_BYTES]);
+must_check int acpi_build(const struct acpi_cfg *cfg, gpa_t tables_gpa, void *ret_tables,
+			  size_t cap, size_t *ret_len, uint8_t ret_rsdp[ACPI_RSDP_BYTES]);

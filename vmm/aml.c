@@ -137,7 +137,8 @@ void aml_name_eisaid(struct aml *a, const char *path, const char *id)
 {
 	uint32_t val = 0;
 
-	/* Three letters of five bits, then the product number; stored most significant byte first. */
+	/* Three letters of five bits, then the product number; stored most significant byte
+	 * first. */
 	for (unsigned int i = 0; i < 3; i++)
 		val = val << 5 | (uint32_t)(id[i] - '@');
 	for (unsigned int i = 3; i < 7; i++)

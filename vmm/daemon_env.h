@@ -32,7 +32,8 @@
 
 enum daemon_exit {
 	DAEMON_EXIT_OK = 0, /* asked to stop (SIGTERM) */
-	DAEMON_EXIT_START_FAILED = 1, /* VTL0 could not be started; the host was told if it could be */
+	DAEMON_EXIT_START_FAILED =
+		1, /* VTL0 could not be started; the host was told if it could be */
 	DAEMON_EXIT_RUN_FAILED = 2, /* the run loop met an error of the kernel interface */
 };
 

@@ -35,7 +35,7 @@ struct emu_call {
 	gpa_t hint_gpa_page;
 };
 
-/* --- what the emulator asks for ---------------------------------------------------------------- */
+/* --- what the emulator asks for --------------------------------------------------------------- */
 
 /* The fault a CPU would raise, from the event the hypervisor composed or from the bare code. */
 static void fault_of(const struct hv_translate_ex_out *x, uint64_t gva, unsigned int access,
@@ -174,7 +174,7 @@ static const struct x86emu_ops emu_ops = {
 	.io_write = op_io_write,
 };
 
-/* --- registers in and out ------------------------------------------------------------------------ */
+/* --- registers in and out --------------------------------------------------------------------- */
 
 static bool is_long(const struct hv_x64_header *h)
 {

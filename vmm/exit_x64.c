@@ -80,7 +80,8 @@ static void handle_io(struct vcpu *v, const void *payload)
 		bus_write(v->env->bus, BUS_PIO, m->port, size, v->vp.idx, *rax & mask);
 	} else {
 		bus_read(v->env->bus, BUS_PIO, m->port, size, v->vp.idx, &val);
-		/* As the CPU does: 32-bit results clear the upper half, smaller ones keep the rest. */
+		/* As the CPU does: 32-bit results clear the upper half, smaller ones keep the
+		 * rest. */
 		*rax = size == 4 ? val & mask : (*rax & ~mask) | (val & mask);
 	}
 	exit_advance_rip(v, &m->h);
@@ -201,14 +202,16 @@ static const struct exit_type arch_types[] = {
 
 static const struct exit_type common_types[] = {
 	[HVMSG_UNMAPPED_GPA & 0xff] = { handle_mem, sizeof(struct hv_mem_msg), EXIT_MMIO },
-	[HVMSG_GPA_INTERCEPT & 0xff] = { handle_gpa_intercept, sizeof(struct hv_mem_msg), EXIT_MMIO },
+	[HVMSG_GPA_INTERCEPT & 0xff] = { handle_gpa_intercept, sizeof(struct hv_mem_msg),
+					 EXIT_MMIO },
 	[HVMSG_UNACCEPTED_GPA & 0xff] = { handle_mem, sizeof(struct hv_mem_msg), EXIT_MMIO },
 	[HVMSG_UNRECOVERABLE_EXCEPTION & 0xff] = { handle_triple_fault,
-		sizeof(struct hv_x64_header), EXIT_TRIPLE_FAULT },
+						   sizeof(struct hv_x64_header),
+						   EXIT_TRIPLE_FAULT },
 	[HVMSG_HYPERCALL & 0xff] = { handle_hypercall, sizeof(struct hv_hypercall_msg),
-		EXIT_HYPERCALL },
+				     EXIT_HYPERCALL },
 	[HVMSG_SINT_DELIVERABLE & 0xff] = { handle_sint, sizeof(struct hv_sint_deliverable_msg),
-		EXIT_SINT },
+					    EXIT_SINT },
 };
 
 static const struct exit_type *find_type(uint32_t type)

@@ -9,7 +9,7 @@
 
 #define LOG_AREA "host"
 
-/* --- GET ------------------------------------------------------------------------------------------ */
+/* --- GET -------------------------------------------------------------------------------------- */
 
 static void on_ready(void *ctx)
 {
@@ -131,7 +131,7 @@ int host_connect(struct host *h, struct loop *ctl, struct time_source *time, uin
 	return r;
 }
 
-/* --- serial ports --------------------------------------------------------------------------------- */
+/* --- serial ports ----------------------------------------------------------------------------- */
 
 static size_t com_tx(void *ctx, const uint8_t *buf, size_t len)
 {
@@ -219,7 +219,8 @@ void host_open_coms(struct host *h)
 			close_com(c);
 			continue;
 		}
-		c->backend = (struct char_backend){ .tx = com_tx, .rx_room = com_rx_room, .ctx = c };
+		c->backend =
+			(struct char_backend){ .tx = com_tx, .rx_room = com_rx_room, .ctx = c };
 	}
 }
 

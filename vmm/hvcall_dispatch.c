@@ -37,7 +37,7 @@ struct hcall_type {
 	uint16_t (*fn)(struct hcall *c);
 };
 
-/* --- calls ------------------------------------------------------------------------------------- */
+/* --- calls ------------------------------------------------------------------------------------ */
 
 static uint16_t do_post_message(struct hcall *c)
 {
@@ -49,7 +49,8 @@ static uint16_t do_post_message(struct hcall *c)
 		return HV_INVALID_PARAMETER;
 	if (!env->post_message)
 		return HV_INVALID_CONNECTION_ID;
-	return env->post_message(env->ctx, c->v->vp.idx, in.connection, in.type, in.payload, in.size);
+	return env->post_message(env->ctx, c->v->vp.idx, in.connection, in.type, in.payload,
+				 in.size);
 }
 
 static uint16_t do_signal_event(struct hcall *c)
@@ -130,17 +131,19 @@ static uint16_t deny(struct hcall *c)
 }
 
 static const struct hcall_type types[] = {
-	{ HVCALL_POST_MESSAGE, false, false, sizeof(struct hv_post_message_in), 0, do_post_message },
+	{ HVCALL_POST_MESSAGE, false, false, sizeof(struct hv_post_message_in), 0,
+	  do_post_message },
 	{ HVCALL_SIGNAL_EVENT, false, true, sizeof(struct hv_signal_event_in), 0, do_signal_event },
 	{ HVCALL_RETARGET_DEVICE_INTERRUPT, false, false, 48, 0, do_retarget },
-	{ HVCALL_GET_VP_INDEX_FROM_APIC_ID, true, false, sizeof(struct hv_apicid_in), 4, do_vp_index },
+	{ HVCALL_GET_VP_INDEX_FROM_APIC_ID, true, false, sizeof(struct hv_apicid_in), 4,
+	  do_vp_index },
 	{ HVCALL_SET_VP_REGISTERS, true, false, sizeof(struct hv_regs_in),
 	  sizeof(struct hv_reg_assoc), deny },
 	{ HVCALL_MODIFY_VTL_PROTECTION_MASK, true, false, sizeof(struct hv_modify_vtl_prot_in), 8,
 	  deny },
 };
 
-/* --- validation ---------------------------------------------------------------------------------- */
+/* --- validation ------------------------------------------------------------------------------- */
 
 static const struct hcall_type *find_type(uint16_t code)
 {

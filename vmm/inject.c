@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Event injection, see inject.h. Register writes that fail are logged: VTL0 then misses an event. */
+/* Event injection, see inject.h. Register writes that fail are logged: VTL0 then misses an
+ * event. */
 #include "inject.h"
 
 #include "log.h"
@@ -43,7 +44,8 @@ void inject_trap(struct vcpu *v)
 
 void inject_extint(struct vcpu *v)
 {
-	/* The request may have gone away between notification and now: then nothing is acknowledged. */
+	/* The request may have gone away between notification and now: then nothing is
+	 * acknowledged. */
 	if (!atomic_load_explicit(&v->extint, memory_order_seq_cst) || v->event_pending)
 		return;
 	set_event(v, HV_PENDING_EVENT_PENDING | HV_PENDING_EVENT_EXTINT |

@@ -15,7 +15,8 @@ int irq_decode(uint64_t addr, uint32_t data, struct hvc_interrupt *ret_irq)
 
 	if ((addr & ~0xfffffull) != MSI_X86_ADDR)
 		return -EINVAL;
-	if (mode != HV_INT_FIXED && mode != HV_INT_LOWEST && mode != HV_INT_NMI && mode != HV_INT_INIT)
+	if (mode != HV_INT_FIXED && mode != HV_INT_LOWEST && mode != HV_INT_NMI &&
+	    mode != HV_INT_INIT)
 		return -EINVAL;
 	*ret_irq = (struct hvc_interrupt){
 		.type = (enum hv_int_type)mode,
@@ -35,6 +36,6 @@ void irq_deliver(void *ctx, uint64_t addr, uint32_t data)
 	if (r == 0)
 		r = hvc_assert_interrupt(ctx, &irq);
 	if (r)
-		log_warn_rl(CONF, "interrupt %#llx/%#x not delivered (%d)", (unsigned long long)addr,
-			    data, r);
+		log_warn_rl(CONF, "interrupt %#llx/%#x not delivered (%d)",
+			    (unsigned long long)addr, data, r);
 }

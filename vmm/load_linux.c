@@ -55,7 +55,7 @@ struct e820 {
 	bool full;
 };
 
-/* --- memory map --------------------------------------------------------------------------------- */
+/* --- memory map ------------------------------------------------------------------------------- */
 
 static void e820_add(struct e820 *map, uint64_t base, uint64_t end, uint32_t type)
 {
@@ -93,7 +93,7 @@ static int build_e820(const struct load_linux_cfg *cfg, uint64_t acpi_end, struc
 	return map->full ? -E2BIG : 0;
 }
 
-/* --- pieces of low memory ------------------------------------------------------------------------- */
+/* --- pieces of low memory --------------------------------------------------------------------- */
 
 static int write_gdt(struct gmem *gm)
 {
@@ -215,9 +215,10 @@ static int write_zero_page(struct gmem *gm, const struct load_linux_cfg *cfg, ui
 	return gm_write(gm, LOAD_LINUX_ZERO_PAGE, bp, sizeof(bp));
 }
 
-/* --- registers -------------------------------------------------------------------------------------- */
+/* --- registers -------------------------------------------------------------------------------- */
 
-static void add_seg(struct load_regs *regs, uint32_t name, uint16_t sel, uint32_t limit, uint16_t attr)
+static void add_seg(struct load_regs *regs, uint32_t name, uint16_t sel, uint32_t limit,
+		    uint16_t attr)
 {
 	union hv_regval v = { .seg = { .base = 0, .limit = limit, .sel = sel, .attr = attr } };
 

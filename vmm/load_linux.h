@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Start a Linux kernel in VTL0 without firmware: the 64-bit boot protocol. Kernel and initrd already
+ * Start a Linux kernel in VTL0 without firmware: the 64-bit boot protocol. Kernel and initrd
+ * already
  * lie in VTL0's memory; this adds GDT, zero page, command line, page tables, ACPI tables, and says
  * which registers the first processor starts with.
  * Spec: Linux Documentation/arch/x86/boot.rst, "64-bit boot protocol".

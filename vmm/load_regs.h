@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The initial register set a VTL0 loader asks for; written by VP 0's thread before the first run. */
+/* The initial register set a VTL0 loader asks for; written by VP 0's thread before the first
+ * run. */
 #pragma once
 
 #include <stdbool.h>

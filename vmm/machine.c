@@ -16,7 +16,8 @@ struct machine {
 	struct pc_chipset *chipset;
 };
 
-static int make_bus(struct machine *m, const struct machine_cfg *cfg, const struct machine_wiring *w)
+static int make_bus(struct machine *m, const struct machine_cfg *cfg,
+		    const struct machine_wiring *w)
 {
 	(void)w;
 	return bus_create(cfg->n_vps, &m->bus);
@@ -47,7 +48,8 @@ static int make_chipset(struct machine *m, const struct machine_cfg *cfg,
 	return pc_chipset_create(&cc, &cw, m->bus, &m->chipset);
 }
 
-static int freeze_bus(struct machine *m, const struct machine_cfg *cfg, const struct machine_wiring *w)
+static int freeze_bus(struct machine *m, const struct machine_cfg *cfg,
+		      const struct machine_wiring *w)
 {
 	(void)cfg;
 	(void)w;

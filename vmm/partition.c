@@ -35,7 +35,8 @@ static int failed(const char *what, int r)
 	if (r < 0)
 		log_err(ALLOWED, "%s: driver error %d", what, r);
 	else
-		log_err(ALLOWED, "%s: %s (%#x)", what, hv_status_name((uint16_t)r), (unsigned int)r);
+		log_err(ALLOWED, "%s: %s (%#x)", what, hv_status_name((uint16_t)r),
+			(unsigned int)r);
 	return r < 0 ? r : -EIO;
 }
 

@@ -73,7 +73,8 @@ struct vcpu_env {
 	void (*crash)(void *ctx, const struct vtl0_crash *crash);
 	/* VTL0 cannot go on (triple fault). */
 	void (*triple_fault)(void *ctx, vpidx_t vp);
-	/* Hypercalls of VTL0 for servers that live here. NULL: unknown connection. enum hv_status. */
+	/* Hypercalls of VTL0 for servers that live here. NULL: unknown connection. enum
+	 * hv_status. */
 	uint16_t (*post_message)(void *ctx, vpidx_t vp, uint32_t connection, uint32_t type,
 				 const void *payload, size_t len);
 	uint16_t (*signal_event)(void *ctx, vpidx_t vp, uint32_t connection, uint16_t flag);

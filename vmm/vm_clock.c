@@ -83,7 +83,8 @@ void vm_clock_set_utc(struct time_source *t, int64_t utc_1601_100ns, uint64_t ta
 	    utc_1601_100ns - EPOCH_1601_TO_1970_100NS >= YEARS_584_100NS)
 		return;
 	atomic_store_explicit(&t->utc_offset_ns,
-			      (int64_t)((uint64_t)(utc_1601_100ns - EPOCH_1601_TO_1970_100NS) * 100 -
+			      (int64_t)((uint64_t)(utc_1601_100ns - EPOCH_1601_TO_1970_100NS) *
+						100 -
 					taken_ns),
 			      memory_order_relaxed);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Whose memory is whose: from the boot device tree to VTL0's RAM and the ranges it may not touch. */
+/* Whose memory is whose: from the boot device tree to VTL0's RAM and the ranges it may not
+ * touch. */
 #include "vm_memory.h"
 
 #include <errno.h>

@@ -37,7 +37,7 @@ struct vps {
 	int err;
 };
 
-/* --- on the VP's thread -------------------------------------------------------------------------- */
+/* --- on the VP's thread ----------------------------------------------------------------------- */
 
 static int pin_to_cpu(uint32_t cpu)
 {
@@ -149,7 +149,7 @@ static void *vp_main(void *arg)
 	return NULL;
 }
 
-/* --- on the control thread ------------------------------------------------------------------------ */
+/* --- on the control thread -------------------------------------------------------------------- */
 
 /* @ret_n: threads that exist, also on failure */
 static int start_threads(struct vps *set, uint32_t *ret_n)

@@ -61,8 +61,8 @@ static int check_linux(struct gmem *gm, const struct vtl0_measured_config *raw,
 		return -EBADMSG;
 	cfg->kernel_entry = raw->linux_entry;
 	if (raw->linux_initrd_size) {
-		r = check_pages(gm, raw->linux_initrd.gpn, raw->linux_initrd.pages, &cfg->initrd_base,
-				&initrd_room);
+		r = check_pages(gm, raw->linux_initrd.gpn, raw->linux_initrd.pages,
+				&cfg->initrd_base, &initrd_room);
 		if (r)
 			return r;
 		if (raw->linux_initrd_size > initrd_room)

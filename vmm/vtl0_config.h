@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The measured VTL0 configuration: what the image put where in VTL0's memory. It lies at GPA 0 until
- * the daemon has read it.
+ * The measured VTL0 configuration: what the image put where in VTL0's memory. It lies at GPA 0
+ * until the daemon has read it.
  * Trust: measured with the image, but it lay in VTL0's memory, which on a VM without isolation the
  * host can write: checked like any outside data. Spec: igvmfilegen, measured VTL0 configuration.
  */

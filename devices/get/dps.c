@@ -71,7 +71,10 @@ static const struct field static_fields[] = {
 	BOOL_REQ("DisableFrontpage", disable_frontpage),
 	BOOL_REQ("DisableSha384Pcr", disable_sha384_pcr),
 	BOOL_REQ("MediaPresentEnabledByDefault", media_present_enabled_by_default),
-	{ .name = "MemoryProtectionMode", .kind = F_U8, .required = true, .max = 3,
+	{ .name = "MemoryProtectionMode",
+	  .kind = F_U8,
+	  .required = true,
+	  .max = 3,
 	  AT(memory_protection_mode) },
 	BOOL_REQ("VpciBootEnabled", vpci_boot_enabled),
 	BOOL_REQ("NumLockEnabled", num_lock_enabled),
@@ -87,8 +90,13 @@ static const struct field static_fields[] = {
 	ENUM("GuestStateLifetime", guest_state_lifetime, lifetime_names),
 	ENUM("GuestStateEncryptionPolicy", guest_state_encryption, encryption_names),
 	ENUM("HardwareSealingPolicyId", sealing_policy, sealing_names),
-	{ .name = "EfiDiagnosticsLogLevel", .kind = F_U32, .max = 2, AT(efi_diagnostics_log_level) },
-	{ .name = "ManagementVtlFeatures", .kind = F_U64, .max = UINT64_MAX,
+	{ .name = "EfiDiagnosticsLogLevel",
+	  .kind = F_U32,
+	  .max = 2,
+	  AT(efi_diagnostics_log_level) },
+	{ .name = "ManagementVtlFeatures",
+	  .kind = F_U64,
+	  .max = UINT64_MAX,
 	  AT(management_vtl_features) },
 };
 
@@ -123,7 +131,7 @@ static const struct field dynamic_smbios_fields[] = {
 	U8("ProcessorUpgrade", smbios.processor_upgrade, UINT8_MAX),
 };
 
-/* ---- single values ------------------------------------------------------------------------------- */
+/* ---- single values --------------------------------------------------------------------------- */
 
 static int hex_val(char c)
 {
@@ -229,7 +237,7 @@ static int get_field(const struct json *j, uint32_t node, const struct field *f,
 	return -EBADMSG;
 }
 
-/* ---- the tree ------------------------------------------------------------------------------------ */
+/* ---- the tree -------------------------------------------------------------------------------- */
 
 struct walk {
 	const struct json *j;

@@ -53,7 +53,7 @@ struct get_cli {
 	uint8_t tx[GET_MAX_MESSAGE];
 };
 
-/* ---- failing ------------------------------------------------------------------------------------- */
+/* ---- failing --------------------------------------------------------------------------------- */
 
 static void request_end(struct get_cli *gc, int err, struct dps *dps, const struct get_cli_time *t)
 {
@@ -95,7 +95,7 @@ static void fail(struct get_cli *gc, int err, const char *why)
 		gc->cfg.ops->failed(gc->cfg.ctx, err, why);
 }
 
-/* ---- sending ------------------------------------------------------------------------------------- */
+/* ---- sending --------------------------------------------------------------------------------- */
 
 /* 1 sent, 0 no room now (wake will come), -errno after fail(). */
 static int send_now(struct get_cli *gc, const void *msg, size_t len)
@@ -227,7 +227,7 @@ static void pump(struct get_cli *gc)
 		send_power(gc);
 }
 
-/* ---- receiving ----------------------------------------------------------------------------------- */
+/* ---- receiving ------------------------------------------------------------------------------- */
 
 static void on_version(struct get_cli *gc, const uint8_t *msg, size_t len)
 {
@@ -311,7 +311,8 @@ static void on_dps_part(struct get_cli *gc, const uint8_t *msg, size_t len)
 	if (len < sizeof(rsp))
 		return fail(gc, -EPROTO, "bad part of the platform settings");
 	memcpy(&rsp, msg, sizeof(rsp));
-	if (rsp.size != len - sizeof(rsp) || (rsp.state != GET_PART_END && rsp.state != GET_PART_MORE))
+	if (rsp.size != len - sizeof(rsp) ||
+	    (rsp.state != GET_PART_END && rsp.state != GET_PART_MORE))
 		return fail(gc, -EPROTO, "platform settings: size does not match");
 	/* A part that brings nothing and promises more could come for ever. */
 	if (!rsp.size && rsp.state == GET_PART_MORE)
@@ -354,9 +355,10 @@ static void refuse_settings(struct get_cli *gc)
 		"[{\"error_id\":\"Configuration.NotSupported\",\"message\":\"settings cannot be "
 		"changed while the VM runs\",\"file_name\":\"get_cli.c\",\"line\":0}]";
 	uint8_t msg[sizeof(struct get_result_text) + sizeof(text) - 1];
-	const struct get_result_text h = {
-		.h = { GET_HEADER_VERSION, GET_HOST_NOTIFICATION, GET_HN_MODIFY_SETTINGS_COMPLETED },
-		.status = 1, .size = sizeof(text) - 1 };
+	const struct get_result_text h = { .h = { GET_HEADER_VERSION, GET_HOST_NOTIFICATION,
+						  GET_HN_MODIFY_SETTINGS_COMPLETED },
+					   .status = 1,
+					   .size = sizeof(text) - 1 };
 
 	memcpy(msg, &h, sizeof(h));
 	memcpy(msg + sizeof(h), text, sizeof(text) - 1);
@@ -486,7 +488,7 @@ static void on_timeout(void *ctx)
 	fail(ctx, -ETIMEDOUT, "no answer");
 }
 
-/* ---- life cycle ---------------------------------------------------------------------------------- */
+/* ---- life cycle ------------------------------------------------------------------------------ */
 
 int get_cli_create(const struct get_cli_cfg *cfg, struct get_cli **ret_gc)
 {
@@ -544,7 +546,7 @@ void get_cli_destroy(struct get_cli *gc)
 	free(gc);
 }
 
-/* ---- requests ------------------------------------------------------------------------------------ */
+/* ---- requests -------------------------------------------------------------------------------- */
 
 static int request(struct get_cli *gc, const struct request *rq)
 {
@@ -583,7 +585,7 @@ int get_cli_flush(struct get_cli *gc, void (*done)(void *ctx), void *ctx)
 	return 0;
 }
 
-/* ---- notifications ------------------------------------------------------------------------------- */
+/* ---- notifications --------------------------------------------------------------------------- */
 
 /* A note in two pieces, from any thread. */
 static void note2(struct get_cli *gc, const void *hdr, uint32_t hdr_len, const void *body,

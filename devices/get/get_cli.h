@@ -57,8 +57,8 @@ struct get_cli_time {
  */
 must_check int get_cli_create(const struct get_cli_cfg *cfg, struct get_cli **ret_gc);
 must_check int get_cli_start(struct get_cli *gc);
-/* Accepts NULL; outstanding requests end with -ECANCELED. When the loop is not going to run again, or
- * nothing was sent or asked since it last ran (work for it would outlive the client). */
+/* Accepts NULL; outstanding requests end with -ECANCELED. When the loop is not going to run again,
+ * or nothing was sent or asked since it last ran (work for it would outlive the client). */
 void get_cli_destroy(struct get_cli *gc);
 
 /**

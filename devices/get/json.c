@@ -13,11 +13,12 @@ struct parser {
 	unsigned depth;
 };
 
-/* ---- characters ---------------------------------------------------------------------------------- */
+/* ---- characters ------------------------------------------------------------------------------ */
 
 static void skip_space(struct parser *ps)
 {
-	while (ps->p < ps->end && (*ps->p == ' ' || *ps->p == '\t' || *ps->p == '\n' || *ps->p == '\r'))
+	while (ps->p < ps->end &&
+	       (*ps->p == ' ' || *ps->p == '\t' || *ps->p == '\n' || *ps->p == '\r'))
 		ps->p++;
 }
 
@@ -187,7 +188,7 @@ static int scan_word(struct parser *ps, struct json_node *node)
 	return -EBADMSG;
 }
 
-/* ---- nodes --------------------------------------------------------------------------------------- */
+/* ---- nodes ----------------------------------------------------------------------------------- */
 
 static int node_add(struct json *j, const struct json_node *node)
 {
@@ -343,7 +344,7 @@ void json_fini(struct json *j)
 	*j = (struct json){ 0 };
 }
 
-/* ---- values -------------------------------------------------------------------------------------- */
+/* ---- values ---------------------------------------------------------------------------------- */
 
 static bool text_is(const struct json *j, uint32_t off, uint32_t len, const char *want)
 {

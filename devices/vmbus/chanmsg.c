@@ -18,14 +18,17 @@ struct msg_rule {
 #define HDR sizeof(struct vmbus_msg_header)
 
 static const struct msg_rule rules[] = {
-	RULE(VMBUS_OFFER_CHANNEL, sizeof(struct vmbus_offer), CHANMSG_TO_CLIENT, false, VMBUS_V1, 0),
-	RULE(VMBUS_RESCIND_OFFER, sizeof(struct vmbus_chan_msg), CHANMSG_TO_CLIENT, false, VMBUS_V1, 0),
+	RULE(VMBUS_OFFER_CHANNEL, sizeof(struct vmbus_offer), CHANMSG_TO_CLIENT, false, VMBUS_V1,
+	     0),
+	RULE(VMBUS_RESCIND_OFFER, sizeof(struct vmbus_chan_msg), CHANMSG_TO_CLIENT, false, VMBUS_V1,
+	     0),
 	RULE(VMBUS_REQUEST_OFFERS, HDR, CHANMSG_TO_SERVER, false, VMBUS_V1, 0),
 	RULE(VMBUS_ALL_OFFERS_DELIVERED, HDR, CHANMSG_TO_CLIENT, false, VMBUS_V1, 0),
 	RULE(VMBUS_OPEN_CHANNEL, VMBUS_OPEN_V1_SIZE, CHANMSG_TO_SERVER, false, VMBUS_V1, 0),
 	RULE(VMBUS_OPEN_CHANNEL_RESULT, sizeof(struct vmbus_open_result), CHANMSG_TO_CLIENT, false,
 	     VMBUS_V1, 0),
-	RULE(VMBUS_CLOSE_CHANNEL, sizeof(struct vmbus_chan_msg), CHANMSG_TO_SERVER, false, VMBUS_V1, 0),
+	RULE(VMBUS_CLOSE_CHANNEL, sizeof(struct vmbus_chan_msg), CHANMSG_TO_SERVER, false, VMBUS_V1,
+	     0),
 	RULE(VMBUS_GPADL_HEADER, VMBUS_GPADL_HEADER_SIZE, CHANMSG_TO_SERVER, false, VMBUS_V1, 0),
 	RULE(VMBUS_GPADL_BODY, VMBUS_GPADL_BODY_SIZE, CHANMSG_TO_SERVER, false, VMBUS_V1, 0),
 	RULE(VMBUS_GPADL_CREATED, sizeof(struct vmbus_gpadl_created), CHANMSG_TO_CLIENT, false,
@@ -34,25 +37,26 @@ static const struct msg_rule rules[] = {
 	     VMBUS_V1, 0),
 	RULE(VMBUS_GPADL_TORNDOWN, sizeof(struct vmbus_gpadl_torndown), CHANMSG_TO_CLIENT, false,
 	     VMBUS_V1, 0),
-	RULE(VMBUS_RELID_RELEASED, sizeof(struct vmbus_chan_msg), CHANMSG_TO_SERVER, false, VMBUS_V1,
-	     0),
+	RULE(VMBUS_RELID_RELEASED, sizeof(struct vmbus_chan_msg), CHANMSG_TO_SERVER, false,
+	     VMBUS_V1, 0),
 	RULE(VMBUS_INITIATE_CONTACT, VMBUS_CONTACT_V1_SIZE, CHANMSG_TO_SERVER, true, 0, 0),
 	RULE(VMBUS_VERSION_RESPONSE, VMBUS_VERSION_RSP_V1_SIZE, CHANMSG_TO_CLIENT, true, 0, 0),
 	RULE(VMBUS_UNLOAD, HDR, CHANMSG_TO_SERVER, false, VMBUS_V1, 0),
 	RULE(VMBUS_UNLOAD_COMPLETE, HDR, CHANMSG_TO_CLIENT, false, VMBUS_WIN7, 0),
 	RULE(VMBUS_OPEN_RESERVED, sizeof(struct vmbus_open_reserved), CHANMSG_TO_SERVER, false,
 	     VMBUS_WIN10, 0),
-	RULE(VMBUS_CLOSE_RESERVED, sizeof(struct vmbus_close_reserved), CHANMSG_TO_SERVER, true, 0, 0),
-	RULE(VMBUS_CLOSE_RESERVED_RESPONSE, sizeof(struct vmbus_chan_msg), CHANMSG_TO_CLIENT, true, 0,
+	RULE(VMBUS_CLOSE_RESERVED, sizeof(struct vmbus_close_reserved), CHANMSG_TO_SERVER, true, 0,
 	     0),
-	RULE(VMBUS_TL_CONNECT_REQUEST, VMBUS_TL_CONNECT_V1_SIZE, CHANMSG_TO_SERVER, false, VMBUS_WIN10,
-	     0),
+	RULE(VMBUS_CLOSE_RESERVED_RESPONSE, sizeof(struct vmbus_chan_msg), CHANMSG_TO_CLIENT, true,
+	     0, 0),
+	RULE(VMBUS_TL_CONNECT_REQUEST, VMBUS_TL_CONNECT_V1_SIZE, CHANMSG_TO_SERVER, false,
+	     VMBUS_WIN10, 0),
 	RULE(VMBUS_MODIFY_CHANNEL, sizeof(struct vmbus_modify), CHANMSG_TO_SERVER, false,
 	     VMBUS_WIN10_RS3_0, 0),
 	RULE(VMBUS_TL_CONNECT_RESULT, sizeof(struct vmbus_tl_result), CHANMSG_TO_CLIENT, false,
 	     VMBUS_WIN10_RS3_0, 0),
-	RULE(VMBUS_MODIFY_CHANNEL_RESPONSE, sizeof(struct vmbus_modify_rsp), CHANMSG_TO_CLIENT, false,
-	     VMBUS_IRON, 0),
+	RULE(VMBUS_MODIFY_CHANNEL_RESPONSE, sizeof(struct vmbus_modify_rsp), CHANMSG_TO_CLIENT,
+	     false, VMBUS_IRON, 0),
 	RULE(VMBUS_MODIFY_CONNECTION, sizeof(struct vmbus_modify_conn), CHANMSG_TO_SERVER, false,
 	     VMBUS_COPPER, VMBUS_FEAT_MODIFY_CONNECTION),
 	RULE(VMBUS_MODIFY_CONNECTION_RESPONSE, VMBUS_MODIFY_CONN_RSP_SIZE, CHANMSG_TO_CLIENT, false,
@@ -70,8 +74,10 @@ static const struct msg_rule *rule_of(uint32_t type)
 	return &rules[type];
 }
 
-/* Messages that grew over time: the size that the agreed features, or the message itself, demand. */
-static size_t min_size_now(const struct msg_rule *rule, const struct chanmsg *msg, uint32_t features)
+/* Messages that grew over time: the size that the agreed features, or the message itself, demand.
+ */
+static size_t min_size_now(const struct msg_rule *rule, const struct chanmsg *msg,
+			   uint32_t features)
 {
 	switch (msg->h.type) {
 	case VMBUS_OPEN_CHANNEL:

@@ -48,7 +48,8 @@ must_check int pipe_send2(struct pipe *p, const void *hdr, size_t hdr_len, const
  */
 must_check int pipe_recv(struct pipe *p, void *ret_buf, size_t cap, size_t *ret_len);
 
-/* pipe_attach - give the pipe its rings; the transport's part. Returns: 0, -errno of ring_*_init. */
+/* pipe_attach - give the pipe its rings; the transport's part. Returns: 0, -errno of ring_*_init.
+ */
 must_check int pipe_attach(struct pipe *p, const struct ring_mem *out, const struct ring_mem *in,
 			   void (*signal)(void *transport), void *transport);
 

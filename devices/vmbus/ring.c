@@ -79,7 +79,7 @@ static uint32_t distance(uint32_t from, uint32_t to, uint32_t size)
 	return to >= from ? to - from : size - from + to;
 }
 
-/* ---- producer ------------------------------------------------------------------------------------- */
+/* ---- producer -------------------------------------------------------------------------------- */
 
 static int out_fail(struct ring_out *ro, int err)
 {
@@ -150,7 +150,8 @@ static uint32_t iov_total(const struct iovec *iov, unsigned n)
 
 static uint32_t packet_size(uint32_t payload)
 {
-	return (uint32_t)sizeof(struct vmpkt_header) + (uint32_t)align_up(payload, 8) + VMPKT_TRAILER;
+	return (uint32_t)sizeof(struct vmpkt_header) + (uint32_t)align_up(payload, 8) +
+	       VMPKT_TRAILER;
 }
 
 /* The largest packet body that the 16-bit length of the header can say. */
@@ -255,7 +256,7 @@ int ring_out_want(struct ring_out *ro, uint32_t payload)
 	return space(ro->size, (uint32_t)used) >= need;
 }
 
-/* ---- consumer ------------------------------------------------------------------------------------- */
+/* ---- consumer -------------------------------------------------------------------------------- */
 
 static int in_fail(struct ring_in *ri, int err)
 {
@@ -337,7 +338,8 @@ int ring_get(struct ring_in *ri, struct ring_pkt *ret_pkt, const struct iovec *i
 		r = header_check(&raw_h, avail);
 	if (r < 0)
 		return in_fail(ri, r);
-	/* In-band data may start later than the header's end; ranges are part of the payload here. */
+	/* In-band data may start later than the header's end; ranges are part of the payload here.
+	 */
 	head = raw_h.type == VMPKT_TRANSFER_PAGES || raw_h.type == VMPKT_GPA_DIRECT ?
 		       (uint32_t)sizeof(raw_h) : (uint32_t)raw_h.data_off8 * 8;
 	len = (uint32_t)raw_h.len8 * 8 - head;

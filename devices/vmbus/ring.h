@@ -18,7 +18,8 @@
 #define RING_MAX_PAGES 16384u /* data pages of one ring: 64 MiB */
 #define RING_MAX_IOV 4
 
-/* Where a ring lies: the control page and its data pages, in order. Pages need not be neighbours. */
+/* Where a ring lies: the control page and its data pages, in order. Pages need not be neighbours.
+ */
 struct ring_mem {
 	void *ctl;
 	void *const *pages; /* n_pages pointers, owned by the caller, alive as long as the ring */

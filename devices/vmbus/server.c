@@ -20,7 +20,7 @@ static const uint32_t known_versions[] = {
 	VMBUS_COPPER,
 };
 
-/* ---- sending ------------------------------------------------------------------------------------- */
+/* ---- sending --------------------------------------------------------------------------------- */
 
 static void held_drop(struct vmbus_server *s)
 {
@@ -79,7 +79,7 @@ static void resume(struct vmbus_server *s)
 	s->n_held = 0;
 }
 
-/* ---- winding up ---------------------------------------------------------------------------------- */
+/* ---- winding up ------------------------------------------------------------------------------ */
 
 static bool all_settled(const struct vmbus_server *s)
 {
@@ -151,7 +151,7 @@ static void wind_up(struct vmbus_server *s, enum server_next next)
 	server_chan_settled(s);
 }
 
-/* ---- connecting ---------------------------------------------------------------------------------- */
+/* ---- connecting ------------------------------------------------------------------------------ */
 
 static bool version_ok(const struct vmbus_server *s, uint32_t version)
 {
@@ -332,7 +332,7 @@ void vmbus_server_message(struct vmbus_server *s, bool multiclient, const void *
 	}
 }
 
-/* ---- for the owner ------------------------------------------------------------------------------- */
+/* ---- for the owner --------------------------------------------------------------------------- */
 
 int vmbus_server_create(const struct vmbus_server_cfg *cfg, struct vmbus_server **ret_s)
 {

@@ -24,7 +24,8 @@ struct vmbus_chan;
 /* What the owner provides. None may call back into the server. */
 struct vmbus_server_ops {
 	/* Send a control message, in order; @len is exact. Never refused: the owner queues. */
-	void (*post)(void *ctx, uint32_t vp, uint8_t vtl, uint8_t sint, const void *msg, size_t len);
+	void (*post)(void *ctx, uint32_t vp, uint8_t vtl, uint8_t sint, const void *msg,
+		     size_t len);
 	/* Raise a channel's event flag. */
 	void (*signal)(void *ctx, uint32_t vp, uint8_t vtl, uint8_t sint, uint16_t flag);
 	/* The client may (may no longer) signal @chan_id by @connection_id. -errno: id is taken. */
@@ -76,7 +77,7 @@ void vmbus_server_hook_tl_connect(struct vmbus_server *s,
 /* Is a client connected that has asked for offers? */
 bool vmbus_server_ready(const struct vmbus_server *s);
 
-/* ---- channels, for devices ------------------------------------------------------------------------ */
+/* ---- channels, for devices ------------------------------------------------------------------- */
 
 struct vmbus_chan_ops {
 	/*
@@ -135,7 +136,8 @@ void vmbus_chan_revoke(struct vmbus_chan *ch);
 /* Free the channel without waiting for the client: only when the server ends. Accepts NULL. */
 void vmbus_chan_destroy(struct vmbus_chan *ch);
 
-/* The rings, valid between ops->open and vmbus_chan_close_done(). pipe->wake and gone are unused. */
+/* The rings, valid between ops->open and vmbus_chan_close_done(). pipe->wake and gone are unused.
+ */
 struct pipe *vmbus_chan_pipe(struct vmbus_chan *ch);
 
 /* Interrupt the client on behalf of an open channel; pipe functions do it by themselves. */

@@ -10,7 +10,7 @@
 
 #define LOG_AREA "vmbus"
 
-/* ---- lookup and answers -------------------------------------------------------------------------- */
+/* ---- lookup and answers ---------------------------------------------------------------------- */
 
 /* The channel a message is about: known to this client. NULL and a log line otherwise. */
 static struct vmbus_chan *chan_of(struct vmbus_server *s, uint32_t raw_id, uint32_t type)
@@ -19,7 +19,8 @@ static struct vmbus_chan *chan_of(struct vmbus_server *s, uint32_t raw_id, uint3
 
 	if (ch && ch->offered)
 		return ch;
-	log_warn_rl(ALLOWED, "%s names channel %u, which is not offered", chanmsg_name(type), raw_id);
+	log_warn_rl(ALLOWED, "%s names channel %u, which is not offered", chanmsg_name(type),
+		    raw_id);
 	return NULL;
 }
 
@@ -64,7 +65,7 @@ void chan_send_offer(struct vmbus_chan *ch)
 	server_post(ch->s, &o, sizeof(o));
 }
 
-/* ---- GPADLs -------------------------------------------------------------------------------------- */
+/* ---- GPADLs ---------------------------------------------------------------------------------- */
 
 static uint32_t words_in(const struct chanmsg *m, size_t head)
 {
@@ -97,8 +98,8 @@ void chan_handle_gpadl_body(struct vmbus_server *s, const struct chanmsg *m)
 	struct gpadl *g;
 	int r;
 
-	r = gpadl_more(&s->gpadls, gb->gpadl, gb->data, words_in(m, VMBUS_GPADL_BODY_SIZE), &chan_id,
-		       &g);
+	r = gpadl_more(&s->gpadls, gb->gpadl, gb->data, words_in(m, VMBUS_GPADL_BODY_SIZE),
+		       &chan_id, &g);
 	if (r == -ENOENT) {
 		log_warn_rl(ALLOWED, "GPADL body without a header");
 	} else if (r < 0) {
@@ -155,7 +156,7 @@ static void settle_gpadls(struct vmbus_chan *ch, bool revoked)
 	}
 }
 
-/* ---- open and close ------------------------------------------------------------------------------ */
+/* ---- open and close -------------------------------------------------------------------------- */
 
 static void pipe_interrupt(void *transport)
 {
@@ -342,7 +343,7 @@ void chan_force_close(struct vmbus_chan *ch)
 	}
 }
 
-/* ---- modify and release -------------------------------------------------------------------------- */
+/* ---- modify and release ---------------------------------------------------------------------- */
 
 void chan_handle_modify(struct vmbus_server *s, const struct chanmsg *m)
 {
@@ -404,7 +405,7 @@ void chan_forget_client(struct vmbus_chan *ch)
 		release(ch);
 }
 
-/* ---- for devices --------------------------------------------------------------------------------- */
+/* ---- for devices ----------------------------------------------------------------------------- */
 
 /* An id that no channel has; ids go round so that a stale message rarely meets a new channel. */
 static uint32_t pick_id(struct vmbus_server *s)

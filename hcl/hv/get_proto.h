@@ -335,7 +335,7 @@ struct get_state_msg {
 };
 WIRE_SIZE(struct get_state_msg, 6);
 
-/* ---- GEL: log records, guest to host -------------------------------------------------------------- */
+/* ---- GEL: log records, guest to host --------------------------------------------------------- */
 
 enum gel_type { GEL_EVENT = 0, GEL_SPAN_ENTER = 1, GEL_SPAN_EXIT = 2 };
 enum gel_level { GEL_CRITICAL = 1, GEL_ERROR = 2, GEL_WARNING = 3, GEL_INFO = 4, GEL_VERBOSE = 5 };

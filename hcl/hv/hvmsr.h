@@ -71,7 +71,8 @@ enum hv_cpuid {
 	HVCPUID_LIMITS = 0x40000005,
 	HVCPUID_HARDWARE = 0x40000006,
 	HVCPUID_ISOLATION = 0x4000000c,
-	HVCPUID_VS_VENDOR = 0x40000080, /* "Microsoft VS": the virtualization stack, answered by VTL2 */
+	HVCPUID_VS_VENDOR =
+		0x40000080, /* "Microsoft VS": the virtualization stack, answered by VTL2 */
 	HVCPUID_VS_INTERFACE = 0x40000081,
 	HVCPUID_VS_PROPERTIES = 0x40000082,
 };

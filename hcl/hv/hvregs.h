@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Virtual processor register names and the layouts of VSM registers (TLFS, "Virtual processor registers", "Virtual secure mode"). */
+/* Virtual processor register names and the layouts of VSM registers (TLFS, "Virtual processor
+ * registers", "Virtual secure mode"). */
 #pragma once
 
 #include "macros.h"

@@ -298,7 +298,7 @@ struct vmbus_close_reserved {
 };
 WIRE_SIZE(struct vmbus_close_reserved, 20);
 
-/* ---- rings ---------------------------------------------------------------------------------------- */
+/* ---- rings ----------------------------------------------------------------------------------- */
 
 #define VMRING_IN 0x00 /* u32, producer */
 #define VMRING_OUT 0x04 /* u32, consumer */
@@ -335,7 +335,7 @@ struct vmpipe_header {
 };
 WIRE_SIZE(struct vmpipe_header, 8);
 
-/* ---- hvsock --------------------------------------------------------------------------------------- */
+/* ---- hvsock ---------------------------------------------------------------------------------- */
 
 /* Service GUID of a vsock port: the port in d1, the rest fixed. */
 #define HVSOCK_GUID(port) \

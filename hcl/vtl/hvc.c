@@ -124,7 +124,8 @@ int hvc_rep(struct hvc *h, const struct hvc_rep *rep, size_t *ret_done)
 		r = rep_trip(h, rep, done, &result, &asked);
 		if (r < 0)
 			break;
-		/* More than was asked for would be the hypervisor's mistake, not ours to index with. */
+		/* More than was asked for would be the hypervisor's mistake, not ours to index
+		 * with. */
 		reps = MIN(HV_RESULT_REPS(result), (uint32_t)asked);
 		if (HV_RESULT_STATUS(result) == HV_OK && reps == 0)
 			reps = (uint32_t)asked;
@@ -181,7 +182,8 @@ int hvc_set_reg(struct hvc *h, uint32_t vp, uint8_t vtl, uint32_t name, const un
 		       NULL);
 }
 
-int hvc_install_intercept(struct hvc *h, enum hv_intercept_type type, uint32_t access, uint64_t param)
+int hvc_install_intercept(struct hvc *h, enum hv_intercept_type type, uint32_t access,
+			  uint64_t param)
 {
 	struct hv_install_intercept_in in = {
 		.partition = HV_PARTITION_SELF,

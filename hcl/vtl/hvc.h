@@ -4,8 +4,8 @@
  * retry of timeouts, and typed wrappers for what the daemon needs. One system call per trip.
  *
  * Result convention of this header: 0 success; > 0 the hypervisor's status (enum hv_status);
- * < 0 -errno of the driver. -ETIMEDOUT: the hypervisor made no progress in a bounded number of trips.
- * Context: any thread. Trust: the hypervisor's answers are checked, not believed.
+ * < 0 -errno of the driver. -ETIMEDOUT: the hypervisor made no progress in a bounded number of
+ * trips. Context: any thread. Trust: the hypervisor's answers are checked, not believed.
  */
 #pragma once
 
@@ -38,8 +38,8 @@ void hvc_close(struct hvc *h);
 void hvc_init_mock(struct hvc *h, const struct hvc_ops *ops, void *ctx);
 
 /* A call without repetition; sizes 0..4096. */
-must_check int hvc_simple(struct hvc *h, uint16_t code, const void *in, size_t in_len, void *ret_out,
-			  size_t out_len);
+must_check int hvc_simple(struct hvc *h, uint16_t code, const void *in, size_t in_len,
+			  void *ret_out, size_t out_len);
 
 struct hvc_rep {
 	uint16_t code;

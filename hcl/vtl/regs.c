@@ -7,7 +7,8 @@
 
 #include <errno.h>
 
-/* The place of a register in the register page. @dirty 0: read only there. NULL: not in the page. */
+/* The place of a register in the register page. @dirty 0: read only there. NULL: not in the page.
+ */
 static uint64_t *page_slot(struct hv_register_page *p, uint32_t name, uint32_t *ret_dirty)
 {
 	*ret_dirty = 0;

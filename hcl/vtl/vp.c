@@ -75,6 +75,8 @@ void vp_close(struct vp *vp)
 void vp_init_mock(struct vp *vp, vpidx_t idx, struct mshv_run_page *run,
 		  struct hv_register_page *page, const struct vp_ops *ops, void *ctx)
 {
-	*vp = (struct vp){ .run = run, .page = page, .ops = ops, .ctx = ctx, .idx = idx, .vtl_fd = -1 };
+	*vp = (struct vp){
+		.run = run, .page = page, .ops = ops, .ctx = ctx, .idx = idx, .vtl_fd = -1
+	};
 	init_fx(run);
 }

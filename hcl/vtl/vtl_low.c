@@ -70,7 +70,8 @@ static int join(const struct vtl_low_range *ranges, size_t n, struct gmem_region
 		if (count && ranges[i].gpa == end)
 			ret_regs[count - 1].len += ranges[i].len;
 		else
-			ret_regs[count++] = (struct gmem_region){ ranges[i].gpa, ranges[i].len, NULL };
+			ret_regs[count++] =
+				(struct gmem_region){ ranges[i].gpa, ranges[i].len, NULL };
 		end = range_end;
 	}
 	return count;

@@ -43,7 +43,7 @@ static void one_json(const char *text, size_t len)
 		dps_fini(&d);
 }
 
-/* ---- the channel ----------------------------------------------------------------------------------- */
+/* ---- the channel ----------------------------------------------------------------------------- */
 
 static struct {
 	_Alignas(KEEL_PAGE_SIZE) uint8_t mem[2][(PAGES + 1) * KEEL_PAGE_SIZE];

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Hypercalls of both VTLs against a partition without KVM: arbitrary control words, parameter blocks
- * anywhere, state left over from call to call. Nothing may crash, and VTL2's memory and VTL0's
- * protections stay out of VTL0's reach.
+ * Hypercalls of both VTLs against a partition without KVM: arbitrary control words, parameter
+ * blocks anywhere, state left over from call to call. Nothing may crash, and VTL2's memory and
+ * VTL0's protections stay out of VTL0's reach.
  */
 #include "fuzz.h"
 
@@ -56,14 +56,27 @@ static uint64_t pick_gpa(struct rd *r, enum vtl_index v)
 static uint64_t pick_control(struct rd *r)
 {
 	static const uint16_t codes[] = {
-		HVCALL_NOTIFY_LONG_SPIN_WAIT, HVCALL_SEND_IPI, HVCALL_MODIFY_VTL_PROTECTION_MASK,
-		HVCALL_ENABLE_PARTITION_VTL, HVCALL_ENABLE_VP_VTL, HVCALL_SEND_IPI_EX,
-		HVCALL_GET_PARTITION_ID, HVCALL_INSTALL_INTERCEPT, HVCALL_GET_VP_REGISTERS,
-		HVCALL_SET_VP_REGISTERS, HVCALL_TRANSLATE_VIRTUAL_ADDRESS, HVCALL_POST_MESSAGE,
-		HVCALL_SIGNAL_EVENT, HVCALL_RETARGET_DEVICE_INTERRUPT, HVCALL_ASSERT_VIRTUAL_INTERRUPT,
-		HVCALL_START_VIRTUAL_PROCESSOR, HVCALL_GET_VP_INDEX_FROM_APIC_ID,
-		HVCALL_TRANSLATE_VIRTUAL_ADDRESS_EX, HVCALL_SIGNAL_EVENT_DIRECT,
-		HVCALL_POST_MESSAGE_DIRECT, HVCALL_CHECK_SPARSE_GPA_VTL_ACCESS,
+		HVCALL_NOTIFY_LONG_SPIN_WAIT,
+		HVCALL_SEND_IPI,
+		HVCALL_MODIFY_VTL_PROTECTION_MASK,
+		HVCALL_ENABLE_PARTITION_VTL,
+		HVCALL_ENABLE_VP_VTL,
+		HVCALL_SEND_IPI_EX,
+		HVCALL_GET_PARTITION_ID,
+		HVCALL_INSTALL_INTERCEPT,
+		HVCALL_GET_VP_REGISTERS,
+		HVCALL_SET_VP_REGISTERS,
+		HVCALL_TRANSLATE_VIRTUAL_ADDRESS,
+		HVCALL_POST_MESSAGE,
+		HVCALL_SIGNAL_EVENT,
+		HVCALL_RETARGET_DEVICE_INTERRUPT,
+		HVCALL_ASSERT_VIRTUAL_INTERRUPT,
+		HVCALL_START_VIRTUAL_PROCESSOR,
+		HVCALL_GET_VP_INDEX_FROM_APIC_ID,
+		HVCALL_TRANSLATE_VIRTUAL_ADDRESS_EX,
+		HVCALL_SIGNAL_EVENT_DIRECT,
+		HVCALL_POST_MESSAGE_DIRECT,
+		HVCALL_CHECK_SPARSE_GPA_VTL_ACCESS,
 	};
 	uint8_t how = rd_u8(r);
 	uint64_t c = codes[how % ARRAY_SIZE(codes)];
@@ -90,7 +103,8 @@ static void put_block(struct rd *r, enum vtl_index v)
 		memcpy(block, src, len);
 	if (len && (block[len - 1] & 3))
 		memcpy(block, &self, sizeof(self));
-	BUG_ON(gm_write(f->part.gm, v == VTL0 ? VTL0_BLOCK : VTL2_BLOCK, block, sizeof(block)) != 0);
+	BUG_ON(gm_write(f->part.gm, v == VTL0 ? VTL0_BLOCK : VTL2_BLOCK, block, sizeof(block)) !=
+	       0);
 }
 
 static void check_result(uint64_t control, uint64_t res)

@@ -128,7 +128,8 @@ static void drop_line(void *ctx, enum log_level level, const char *line)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static struct mock_machine mm; /* kept: state that earlier inputs left is part of the test */
+	static struct mock_machine
+		mm; /* kept: state that earlier inputs left is part of the test */
 	static bool ready;
 	struct input in = { data, size };
 

@@ -163,9 +163,13 @@ static void client_behaves(struct rd *in)
 	const struct vmbus_contact c = { .h.type = VMBUS_INITIATE_CONTACT, .version = VMBUS_COPPER,
 					 .sint = 2, .vtl = 2, .target_vp = what >> 7,
 					 .features = VMBUS_FEAT_PAUSE_RESUME };
-	const struct vmbus_msg_header h = { .type = what & 8 ? VMBUS_REQUEST_OFFERS : VMBUS_UNLOAD };
-	struct vmbus_gpadl_header g = { .h.type = VMBUS_GPADL_HEADER, .chan_id = chan, .gpadl = chan,
-					.range_bytes = 40, .range_count = 1 };
+	const struct vmbus_msg_header h = { .type = what & 8 ? VMBUS_REQUEST_OFFERS
+							     : VMBUS_UNLOAD };
+	struct vmbus_gpadl_header g = { .h.type = VMBUS_GPADL_HEADER,
+					.chan_id = chan,
+					.gpadl = chan,
+					.range_bytes = 40,
+					.range_count = 1 };
 	const struct vmbus_open o = { .h.type = VMBUS_OPEN_CHANNEL, .chan_id = chan,
 				      .ring_gpadl = chan, .downstream_page = 2 };
 
@@ -179,8 +183,8 @@ static void client_behaves(struct rd *in)
 	case 2:
 		memcpy(g.data, &(uint64_t){ 4 * KEEL_PAGE_SIZE }, 8);
 		for (uint64_t i = 0; i < 4; i++)
-			memcpy(g.data + 8 + 8 * i, &(uint64_t){ BASE / KEEL_PAGE_SIZE + chan * 4u % 28 + i },
-			       8);
+			memcpy(g.data + 8 + 8 * i,
+			       &(uint64_t){ BASE / KEEL_PAGE_SIZE + chan * 4u % 28 + i }, 8);
 		vmbus_server_message(s, true, &g, 60);
 		break;
 	case 3:
@@ -200,8 +204,12 @@ static void poke_memory(struct rd *in)
 
 static void setup(void)
 {
-	const struct vmbus_server_cfg cfg = { .gm = gm, .ops = &server_ops, .vtl = 2, .reply_vtl = 2,
-					      .reply_sint = VMBUS_SINT, .message_id = 0x800024,
+	const struct vmbus_server_cfg cfg = { .gm = gm,
+					      .ops = &server_ops,
+					      .vtl = 2,
+					      .reply_vtl = 2,
+					      .reply_sint = VMBUS_SINT,
+					      .message_id = 0x800024,
 					      .max_version = VMBUS_COPPER,
 					      .features = VMBUS_FEAT_PAUSE_RESUME |
 							  VMBUS_FEAT_MODIFY_CONNECTION |

@@ -64,7 +64,8 @@ struct table {
 	struct kvm_cpuid_entry2 *e;
 };
 
-static void put(struct table *t, uint32_t fn, uint32_t eax, uint32_t ebx, uint32_t ecx, uint32_t edx)
+static void put(struct table *t, uint32_t fn, uint32_t eax, uint32_t ebx, uint32_t ecx,
+		uint32_t edx)
 {
 	if (t->t->nent < ENTRIES_MAX)
 		t->e[t->t->nent++] = (struct kvm_cpuid_entry2){
@@ -83,9 +84,11 @@ static void put_hv(struct table *t, enum vtl_index v, uint32_t vps)
 		       (vtl2 ? PRIV_VSM | PRIV_VP_REGISTERS | PRIV_START_VP : 0)),
 	    0,
 	    (uint32_t)(FEAT_FREQUENCY | FEAT_CRASH |
-		       (vtl2 ? FEAT_DIRECT_STIMER | FEAT_TRANSLATE_FLAGS | FEAT_EOI_INTERCEPT : 0)));
+		       (vtl2 ? FEAT_DIRECT_STIMER | FEAT_TRANSLATE_FLAGS | FEAT_EOI_INTERCEPT
+			     : 0)));
 	put(t, HVCPUID_RECOMMENDATIONS,
-	    (uint32_t)(HINT_RELAXED_TIMING | HINT_NO_AUTO_EOI | (vtl2 ? HINT_CLUSTER_IPI | HINT_EX_MASKS : 0)),
+	    (uint32_t)(HINT_RELAXED_TIMING | HINT_NO_AUTO_EOI |
+		       (vtl2 ? HINT_CLUSTER_IPI | HINT_EX_MASKS : 0)),
 	    NEVER_NOTIFY_SPIN, 0, 0);
 	put(t, HVCPUID_LIMITS, MAX(MAX_VPS, vps), MAX(MAX_VPS, vps), 0, 0);
 	put(t, HVCPUID_HARDWARE, 0, 0, 0, 0);

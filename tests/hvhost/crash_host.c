@@ -39,9 +39,10 @@ static void report(struct hvvp *vp, uint64_t ctl)
 	const char *first = NULL;
 	size_t len = (size_t)MIN(p[4], (uint64_t)MESSAGE_MAX);
 
-	log_err(CONF, "vp %u: VTL2 crashed: %#llx %#llx %#llx %#llx %#llx, control %#llx", vp->index,
-		(unsigned long long)p[0], (unsigned long long)p[1], (unsigned long long)p[2],
-		(unsigned long long)p[3], (unsigned long long)p[4], (unsigned long long)ctl);
+	log_err(CONF, "vp %u: VTL2 crashed: %#llx %#llx %#llx %#llx %#llx, control %#llx",
+		vp->index, (unsigned long long)p[0], (unsigned long long)p[1],
+		(unsigned long long)p[2], (unsigned long long)p[3], (unsigned long long)p[4],
+		(unsigned long long)ctl);
 	if ((ctl & HV_CRASH_CTL_MESSAGE) && gm_read(vp->part->gm, p[3], text, len) == 0) {
 		text[len] = 0;
 		log_message(vp, text, &first);

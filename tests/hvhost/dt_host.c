@@ -130,7 +130,8 @@ static void put_buses(struct dt *d, const struct dt_host_cfg *cfg)
 	end(d);
 }
 
-/* Without it VTL2 boots faster: each character is an exit or two. Its log comes through GEL anyway. */
+/* Without it VTL2 boots faster: each character is an exit or two. Its log comes through GEL anyway.
+ */
 static void put_com3(struct dt *d)
 {
 	const uint64_t com3[2] = { COM3_BASE, COM3_PORTS }, irq[1] = { COM3_IRQ };

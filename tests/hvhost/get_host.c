@@ -50,7 +50,7 @@ static void broken(struct get_host *gh, const char *why)
 	gh->broken = true;
 }
 
-/* ---- sending ------------------------------------------------------------------------------------- */
+/* ---- sending --------------------------------------------------------------------------------- */
 
 static void answer(struct get_host *gh, const void *msg, size_t len)
 {
@@ -111,7 +111,7 @@ static void send_battery(struct get_host *gh)
 	answer(gh, &m, sizeof(m));
 }
 
-/* ---- requests ------------------------------------------------------------------------------------ */
+/* ---- requests -------------------------------------------------------------------------------- */
 
 static void rq_version(struct get_host *gh, const uint8_t *msg, size_t len)
 {
@@ -243,7 +243,8 @@ static void rq_load_firmware(struct get_host *gh)
 	answer(gh, &rsp, sizeof(rsp));
 }
 
-static void on_request(struct get_host *gh, const struct get_header *h, const uint8_t *msg, size_t len)
+static void on_request(struct get_host *gh, const struct get_header *h, const uint8_t *msg,
+		       size_t len)
 {
 	const struct get_header bare = header(GET_HOST_RESPONSE, h->id);
 
@@ -286,7 +287,7 @@ static void on_request(struct get_host *gh, const struct get_header *h, const ui
 	}
 }
 
-/* ---- notifications ------------------------------------------------------------------------------- */
+/* ---- notifications --------------------------------------------------------------------------- */
 
 static void on_start_vtl0(struct get_host *gh, const uint8_t *msg, size_t len)
 {
@@ -391,7 +392,7 @@ static void on_note(struct get_host *gh, const struct get_header *h, const uint8
 	}
 }
 
-/* ---- the channel --------------------------------------------------------------------------------- */
+/* ---- the channel ----------------------------------------------------------------------------- */
 
 static void on_message(struct get_host *gh, size_t len)
 {

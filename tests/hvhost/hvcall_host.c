@@ -23,14 +23,18 @@
 static const struct hvcall_entry table[] = {
 	{ HVCALL_NOTIFY_LONG_SPIN_WAIT, .fast = true, .vtl0 = HVCALL_VTL0_YES, .in_head = 8,
 	  .fn = hvcall_long_spin },
-	{ HVCALL_SEND_IPI, .fast = true, .in_head = sizeof(struct hv_ipi_in), .fn = hvcall_send_ipi },
+	{ HVCALL_SEND_IPI, .fast = true, .in_head = sizeof(struct hv_ipi_in),
+	  .fn = hvcall_send_ipi },
 	{ HVCALL_MODIFY_VTL_PROTECTION_MASK, .rep = true,
 	  .in_head = sizeof(struct hv_modify_vtl_prot_in), .in_elem = 8,
 	  .fn = hvcall_modify_protection },
-	{ HVCALL_ENABLE_PARTITION_VTL, .fast = true, .in_head = 16, .fn = hvcall_enable_partition_vtl },
-	{ HVCALL_ENABLE_VP_VTL, .in_head = sizeof(struct hv_start_vp_in), .fn = hvcall_enable_vp_vtl },
+	{ HVCALL_ENABLE_PARTITION_VTL, .fast = true, .in_head = 16,
+	  .fn = hvcall_enable_partition_vtl },
+	{ HVCALL_ENABLE_VP_VTL, .in_head = sizeof(struct hv_start_vp_in),
+	  .fn = hvcall_enable_vp_vtl },
 	{ HVCALL_SEND_IPI_EX, .variable = true, .in_head = IPI_EX_LEN, .fn = hvcall_send_ipi_ex },
-	{ HVCALL_GET_PARTITION_ID, .vtl0 = HVCALL_VTL0_YES, .out_head = 8, .fn = hvcall_partition_id },
+	{ HVCALL_GET_PARTITION_ID, .vtl0 = HVCALL_VTL0_YES, .out_head = 8,
+	  .fn = hvcall_partition_id },
 	{ HVCALL_INSTALL_INTERCEPT, .in_head = sizeof(struct hv_install_intercept_in),
 	  .fn = hvcall_install_intercept },
 	{ HVCALL_GET_VP_REGISTERS, .rep = true, .in_head = sizeof(struct hv_regs_in), .in_elem = 4,
@@ -39,8 +43,8 @@ static const struct hvcall_entry table[] = {
 	  .in_elem = sizeof(struct hv_reg_assoc), .fn = hvcall_set_regs },
 	{ HVCALL_TRANSLATE_VIRTUAL_ADDRESS, .in_head = sizeof(struct hv_translate_ex_in),
 	  .out_head = 16, .fn = hvcall_translate },
-	{ HVCALL_POST_MESSAGE, .vtl0 = HVCALL_VTL0_YES, .in_head = sizeof(struct hv_post_message_in),
-	  .fn = hvcall_post_message },
+	{ HVCALL_POST_MESSAGE, .vtl0 = HVCALL_VTL0_YES,
+	  .in_head = sizeof(struct hv_post_message_in), .fn = hvcall_post_message },
 	{ HVCALL_SIGNAL_EVENT, .fast = true, .vtl0 = HVCALL_VTL0_YES,
 	  .in_head = sizeof(struct hv_signal_event_in), .fn = hvcall_signal_event },
 	{ HVCALL_RETARGET_DEVICE_INTERRUPT, .variable = true, .vtl0 = HVCALL_VTL0_YES,
@@ -194,7 +198,7 @@ uint64_t hvcall_host_run(struct hvvp *vp, enum vtl_index caller, uint64_t contro
 	return res;
 }
 
-/* --- the two callers -------------------------------------------------------------------------------- */
+/* --- the two callers -------------------------------------------------------------------------- */
 
 void hvcall_host_vtl2(struct hvvp *vp)
 {

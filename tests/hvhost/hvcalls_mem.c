@@ -16,7 +16,7 @@
 #define XLATE_USER BIT(7)
 #define XLATE_OVERRIDE_SMAP BIT(9)
 
-/* --- protections ------------------------------------------------------------------------------------ */
+/* --- protections ------------------------------------------------------------------------------ */
 
 static enum hv_status protect_run(struct hvpart *part, gpn_t gpn, uint64_t pages, uint32_t rights)
 {
@@ -108,11 +108,12 @@ enum hv_status hvcall_check_access(struct hvcall *c)
 	return HV_OK;
 }
 
-/* --- translation ---------------------------------------------------------------------------------------- */
+/* --- translation ------------------------------------------------------------------------------ */
 
 static unsigned int walk_access(uint64_t flags)
 {
-	return (flags & HV_XLATE_READ ? PTWALK_READ : 0) | (flags & HV_XLATE_WRITE ? PTWALK_WRITE : 0) |
+	return (flags & HV_XLATE_READ ? PTWALK_READ : 0) |
+	       (flags & HV_XLATE_WRITE ? PTWALK_WRITE : 0) |
 	       (flags & HV_XLATE_EXECUTE ? PTWALK_EXECUTE : 0) |
 	       (flags & HV_XLATE_PRIVILEGE_EXEMPT ? PTWALK_EXEMPT : 0) |
 	       (flags & HV_XLATE_SET_AD ? PTWALK_SET_AD : 0);
@@ -134,11 +135,13 @@ static struct ptwalk_mode walk_mode(struct hvvp *vp, uint64_t flags)
 static void fault_event(struct hv_translate_ex_out *out, uint32_t error, uint64_t gva)
 {
 	out->event.q[0] = HV_PENDING_EVENT_PENDING | HV_PENDING_EVENT_EXCEPTION |
-			  HV_PENDING_EXC_HAS_ERROR | (uint64_t)VECTOR_PF << 16 | (uint64_t)error << 32;
+			  HV_PENDING_EXC_HAS_ERROR | (uint64_t)VECTOR_PF << 16 |
+			  (uint64_t)error << 32;
 	out->event.q[1] = gva;
 }
 
-static void walk(struct hvvp *vp, const struct hv_translate_ex_in *in, struct hv_translate_ex_out *out)
+static void walk(struct hvvp *vp, const struct hv_translate_ex_in *in,
+		 struct hv_translate_ex_out *out)
 {
 	struct ptwalk_mode mode = walk_mode(vp, in->flags);
 	uint64_t gva = in->gva_page << KEEL_PAGE_SHIFT;
@@ -186,8 +189,8 @@ static enum hv_status translate(struct hvcall *c, struct hv_translate_ex_out *re
 	if (v != VTL0)
 		return HV_INVALID_PARAMETER;
 	/* The operand of a pretended MOV is where we said it is. */
-	if ((ic->kind == ICPT_MMIO_READ || ic->kind == ICPT_MMIO_WRITE) && in.gva_page == ic->gva_page &&
-	    !(in.flags & HV_XLATE_EXECUTE))
+	if ((ic->kind == ICPT_MMIO_READ || ic->kind == ICPT_MMIO_WRITE) &&
+	    in.gva_page == ic->gva_page && !(in.flags & HV_XLATE_EXECUTE))
 		out.gpa_page = ic->gpa_page;
 	else
 		walk(c->vp, &in, &out);

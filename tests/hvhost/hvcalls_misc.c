@@ -22,7 +22,8 @@ static void set_ports(_Atomic uint64_t *bits, uint32_t first, uint32_t last, boo
 	}
 }
 
-static enum hv_status install_ports(struct hvpart *part, uint32_t access, uint64_t first, uint64_t last)
+static enum hv_status install_ports(struct hvpart *part, uint32_t access, uint64_t first,
+				    uint64_t last)
 {
 	if (first > last || last > PORT_LAST)
 		return HV_INVALID_PARAMETER;

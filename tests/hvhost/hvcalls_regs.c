@@ -33,8 +33,8 @@ enum hv_status hvcall_get_regs(struct hvcall *c)
 		memcpy(&name, c->in + sizeof(struct hv_regs_in) + i * sizeof(name), sizeof(name));
 		st = regs_host_get(c->vp, v, name, &val);
 		if (st != HV_OK) {
-			log_debug_rl(ALLOWED, "vp %u: register %#x of VTL%u not readable", c->vp->index,
-				     name, VTL_NUMBER(v));
+			log_debug_rl(ALLOWED, "vp %u: register %#x of VTL%u not readable",
+				     c->vp->index, name, VTL_NUMBER(v));
 			break;
 		}
 		memcpy(c->out + i * sizeof(val), &val, sizeof(val));

@@ -18,7 +18,7 @@
 #define FIRST_VECTOR 16
 #define IPI_BANK_ALL 1ull /* format: every processor */
 
-/* --- starting ---------------------------------------------------------------------------------------- */
+/* --- starting --------------------------------------------------------------------------------- */
 
 static enum hv_status start_target(const struct hvcall *c, struct hv_start_vp_in *ret_in,
 				   struct hvvp **ret_vp)
@@ -81,7 +81,7 @@ enum hv_status hvcall_vp_index(struct hvcall *c)
 	return HV_OK;
 }
 
-/* --- IPIs of VTL2 --------------------------------------------------------------------------------------- */
+/* --- IPIs of VTL2 ----------------------------------------------------------------------------- */
 
 static enum hv_status check_ipi(const struct hvcall *c, uint32_t vector, uint8_t input_vtl,
 				enum vtl_index *ret_v)
@@ -151,7 +151,7 @@ enum hv_status hvcall_send_ipi_ex(struct hvcall *c)
 	return HV_OK;
 }
 
-/* --- device interrupts of VTL0 ----------------------------------------------------------------------------- */
+/* --- device interrupts of VTL0 ---------------------------------------------------------------- */
 
 static uint64_t msi_addr(uint32_t dest, bool logical)
 {
@@ -175,7 +175,8 @@ static int set_routes(struct hvpart *part)
 		r.e[i].type = KVM_IRQ_ROUTING_MSI;
 		r.e[i].u.msi.address_lo = (uint32_t)addr;
 		r.e[i].u.msi.address_hi = (uint32_t)(addr >> 32);
-		r.e[i].u.msi.data = part->route[i].vector | (uint32_t)(MSI_DATA_LEVEL | MSI_DATA_ASSERT);
+		r.e[i].u.msi.data =
+			part->route[i].vector | (uint32_t)(MSI_DATA_LEVEL | MSI_DATA_ASSERT);
 	}
 	return kvm_ioctl(part->vtl[VTL0].vm, KVM_SET_GSI_ROUTING, &r);
 }
@@ -194,7 +195,8 @@ static int want_eoi(struct hvpart *part, uint32_t vector, uint32_t dest, bool lo
 	}
 	if (i == part->n_routes) {
 		/* Lines move about rarely; the oldest entry is long unused when all are taken. */
-		i = part->n_routes < KVM_SYS_PINS ? part->n_routes++ : part->next_route++ % KVM_SYS_PINS;
+		i = part->n_routes < KVM_SYS_PINS ? part->n_routes++
+						  : part->next_route++ % KVM_SYS_PINS;
 		part->route[i].vector = vector;
 		part->route[i].dest = dest;
 		part->route[i].logical = logical;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Faithful memory intercepts: the slot's memory cannot be accessed, KVM_RUN fails with EFAULT before
+ * Faithful memory intercepts: the slot's memory cannot be accessed, KVM_RUN fails with EFAULT
+ * before
  * the instruction has done anything, and no address is given. We read and decode the instruction to
  * find the access, and VTL2 gets the guest's own bytes.
  */
@@ -95,7 +96,8 @@ static bool denied(struct fault *f, uint64_t gva, bool write)
 	uint32_t error, rights;
 	gpa_t gpa;
 
-	if (ptwalk(part->gm, &m, gva, write ? PTWALK_WRITE : PTWALK_READ, &gpa, &error) != PTWALK_OK)
+	if (ptwalk(part->gm, &m, gva, write ? PTWALK_WRITE : PTWALK_READ, &gpa, &error) !=
+	    PTWALK_OK)
 		return false; /* the guest's own page fault comes first */
 	(void)pthread_mutex_lock(&part->prot_lock);
 	rights = mem_host_rights(&part->mem, gpa);
@@ -114,7 +116,8 @@ static bool operand_denied(struct fault *f, uint64_t gva, bool write)
 
 	if (denied(f, gva, write))
 		return true;
-	return (gva ^ last) >> KEEL_PAGE_SHIFT && denied(f, align_down(last, KEEL_PAGE_SIZE), write);
+	return (gva ^ last) >> KEEL_PAGE_SHIFT &&
+	       denied(f, align_down(last, KEEL_PAGE_SIZE), write);
 }
 
 /* Reads come first; a read-modify-write that may not write faults too. */
@@ -158,8 +161,8 @@ static bool stack_denied(struct fault *f)
 
 static bool is_store(const struct x86_insn *i)
 {
-	return i->map == X86_MAP_1B && (i->opcode == 0x88 || i->opcode == 0x89 || i->opcode == 0xc6 ||
-					i->opcode == 0xc7);
+	return i->map == X86_MAP_1B &&
+	       (i->opcode == 0x88 || i->opcode == 0x89 || i->opcode == 0xc6 || i->opcode == 0xc7);
 }
 
 static bool find_access(struct fault *f)

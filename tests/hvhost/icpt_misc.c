@@ -20,7 +20,7 @@
 #define VECTOR_GP 13
 #define VS_LEAVES 3
 
-/* --- MSRs ---------------------------------------------------------------------------------------- */
+/* --- MSRs ------------------------------------------------------------------------------------- */
 
 /* KVM completes with #GP if asked to, else with the data. */
 static void complete_msr(struct hvvp *vp, int result)
@@ -86,7 +86,7 @@ void icpt_msr_finish(struct hvvp *vp)
 	icpt_restore(vp);
 }
 
-/* --- nothing pending in KVM ------------------------------------------------------------------------ */
+/* --- nothing pending in KVM ------------------------------------------------------------------- */
 
 void icpt_eoi_exit(struct hvvp *vp, uint8_t vector)
 {
@@ -152,7 +152,7 @@ void icpt_exec_fault(struct hvvp *vp)
 	icpt_deliver(vp, HVMSG_UNMAPPED_GPA, &m, sizeof(m));
 }
 
-/* --- hypercalls VTL2 answers -------------------------------------------------------------------------- */
+/* --- hypercalls VTL2 answers ------------------------------------------------------------------ */
 
 void icpt_hypercall(struct hvvp *vp)
 {
@@ -177,7 +177,7 @@ void icpt_hypercall_finish(struct hvvp *vp)
 	vp->icpt.kind = ICPT_NONE;
 }
 
-/* --- CPUID, asked once before VTL0 runs ------------------------------------------------------------------ */
+/* --- CPUID, asked once before VTL0 runs ------------------------------------------------------- */
 
 void icpt_cpuid_ask(struct hvvp *vp, uint32_t leaf)
 {
@@ -201,7 +201,8 @@ static void publish_cpuid(struct hvpart *part)
 		int r = cpuid_host_set(part, &part->vps[i], VTL0);
 
 		if (r < 0)
-			log_warn(ALLOWED, "vp %u: CPUID of VTL0 stays without VTL2's leaves (%d)", i, r);
+			log_warn(ALLOWED, "vp %u: CPUID of VTL0 stays without VTL2's leaves (%d)",
+				 i, r);
 	}
 	atomic_store(&part->cpuid_ready, true);
 	part_release(part);

@@ -26,7 +26,8 @@ static enum mode mode_of(const struct kvm_sregs *s)
 }
 
 /* MOV between accumulator and absolute address. Returns its length. */
-static uint8_t synthesize(enum mode mode, uint8_t size, bool write, uint64_t moffs, uint8_t *ret_bytes)
+static uint8_t synthesize(enum mode mode, uint8_t size, bool write, uint64_t moffs,
+			  uint8_t *ret_bytes)
 {
 	uint8_t n = 0;
 
@@ -52,7 +53,8 @@ static uint8_t piece_size(enum mode mode, uint32_t left)
 }
 
 /* A linear address with the access' page offset that no segment limit forbids. */
-static uint64_t pretend_gva(const struct kvm_sregs *s, enum mode mode, gpa_t gpa, uint64_t *ret_moffs)
+static uint64_t pretend_gva(const struct kvm_sregs *s, enum mode mode, gpa_t gpa,
+			    uint64_t *ret_moffs)
 {
 	if (mode == MODE_64) {
 		*ret_moffs = gpa;
@@ -115,7 +117,8 @@ void icpt_mmio_exit(struct hvvp *vp)
 	struct kvm_run *run = vp->vtl[VTL0].cpu.run;
 
 	vp_count(vp, VTL0, SESSION_EXIT_MMIO);
-	icpt_begin(vp, run->mmio.is_write ? ICPT_MMIO_WRITE : ICPT_MMIO_READ, run->s.regs.regs.rip, 1);
+	icpt_begin(vp, run->mmio.is_write ? ICPT_MMIO_WRITE : ICPT_MMIO_READ, run->s.regs.regs.rip,
+		   1);
 	vp->icpt.gpa = run->mmio.phys_addr;
 	vp->icpt.total = MIN(run->mmio.len, 8u);
 	vp->icpt.data = run->mmio.data;

@@ -19,7 +19,7 @@
 
 #define IMAGE_MAX (1ull << 30)
 
-/* --- the file --------------------------------------------------------------------------------------- */
+/* --- the file --------------------------------------------------------------------------------- */
 
 static int read_all(int fd, uint8_t *buf, size_t len)
 {
@@ -118,13 +118,14 @@ uint64_t igvm_boot_vtl2_size(const struct igvm_image *img)
 	size_t pos = 0;
 
 	while (p && (h = igvm_next(img->file, &pos, p->mask))) {
-		if (h->type == IGVM_REQUIRED_MEMORY && (h->required.flags & IGVM_MEM_VTL2_PROTECTABLE))
+		if (h->type == IGVM_REQUIRED_MEMORY &&
+		    (h->required.flags & IGVM_MEM_VTL2_PROTECTABLE))
 			total += h->required.size;
 	}
 	return total;
 }
 
-/* --- loading ---------------------------------------------------------------------------------------- */
+/* --- loading ---------------------------------------------------------------------------------- */
 
 static int write_page(void *ctx, gpa_t gpa, const void *page)
 {
@@ -138,8 +139,8 @@ static int write_page(void *ctx, gpa_t gpa, const void *page)
 	return 0;
 }
 
-static int make_plan(const struct hvpart *part, const struct igvm_image *img, struct igvm_plan *plan,
-		     struct igvm_error *err)
+static int make_plan(const struct hvpart *part, const struct igvm_image *img,
+		     struct igvm_plan *plan, struct igvm_error *err)
 {
 	struct igvm_range ram[MEM_MAX_RAM];
 	struct igvm_plan_cfg cfg = {
@@ -165,7 +166,8 @@ static int set_registers(struct hvpart *part, const struct igvm_load_result *res
 			continue;
 		st = regs_host_set(&part->vps[0], VTL2, res->regs[i].name, &res->regs[i].val);
 		if (st != HV_OK) {
-			log_err(ALLOWED, "register %#x of the image: status %#x", res->regs[i].name, st);
+			log_err(ALLOWED, "register %#x of the image: status %#x", res->regs[i].name,
+				st);
 			return -EINVAL;
 		}
 	}

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Loads an IGVM image into a partition. Context: set-up. Trust: the file is checked by the reader. */
+/* Loads an IGVM image into a partition. Context: set-up. Trust: the file is checked by the
+ * reader. */
 #pragma once
 
 #include "hvpart.h"
@@ -16,7 +17,8 @@ struct igvm_image {
  * @ret_why: at least 256 bytes; on failure the reason, for the user
  * Returns: 0, -errno
  */
-must_check int igvm_boot_open(const char *path, struct igvm_image *ret_img, char *ret_why, size_t size);
+must_check int igvm_boot_open(const char *path, struct igvm_image *ret_img, char *ret_why,
+			      size_t size);
 void igvm_boot_close(struct igvm_image *img);
 
 /* Bytes of memory the image wants for VTL2; 0: the image says nothing. */
@@ -26,5 +28,5 @@ uint64_t igvm_boot_vtl2_size(const struct igvm_image *img);
  * igvm_boot_load - place the image, build the device tree, set the first processor's registers
  * Memory exists (mem_host_create()). Returns: 0; -errno with a reason for the user in @ret_why
  */
-must_check int igvm_boot_load(struct hvpart *part, const struct igvm_image *img, const char *cmdline,
-			      char *ret_why, size_t size);
+must_check int igvm_boot_load(struct hvpart *part, const struct igvm_image *img,
+			      const char *cmdline, char *ret_why, size_t size);

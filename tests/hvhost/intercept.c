@@ -115,8 +115,8 @@ void icpt_restore(struct hvvp *vp)
 	struct kvm_regs *r = vp_regs(vp, VTL0);
 
 	/*
-	 * KVM's own copy was never changed. It must not even be set to the same values: its emulator
-	 * would then forget which register a load that it completes has to go to.
+	 * KVM's own copy was never changed. It must not even be set to the same values: its
+	 * emulator would then forget which register a load that it completes has to go to.
 	 */
 	r->rip = vp->icpt.k_rip;
 	r->rax = vp->icpt.k_rax;

@@ -51,7 +51,8 @@ void icpt_extint_window(struct hvvp *vp);
 void icpt_sints_free(struct hvvp *vp, uint16_t sints);
 void icpt_cpuid_ask(struct hvvp *vp, uint32_t leaf);
 void icpt_exec_fault(struct hvvp *vp); /* an instruction KVM cannot run: from no RAM, or unknown */
-void icpt_fault_exit(struct hvvp *vp); /* icpt_fault.c: faithful mode, the access itself is still to come */
+void icpt_fault_exit(
+	struct hvvp *vp); /* icpt_fault.c: faithful mode, the access itself is still to come */
 
 /* --- second halves, called by icpt_finish() --- */
 

@@ -104,7 +104,7 @@ static int calibrate(struct kvm_sys *sys)
 	return rip == 0 || rip == 2 ? 0 : -EIO;
 }
 
-/* --- opening ------------------------------------------------------------------------------------ */
+/* --- opening ---------------------------------------------------------------------------------- */
 
 static int check_caps(int fd, const char **ret_why)
 {
@@ -180,7 +180,7 @@ void kvm_sys_close(struct kvm_sys *sys)
 	sys->fd = -1;
 }
 
-/* --- VMs ---------------------------------------------------------------------------------------- */
+/* --- VMs -------------------------------------------------------------------------------------- */
 
 static struct kvm_msr_filter_range deny(uint32_t base, uint32_t count, uint8_t *zeros)
 {
@@ -219,14 +219,16 @@ int kvm_vm_create(const struct kvm_sys *sys, uint64_t msr_reasons, bool deny_mtr
 		r = enable(vm, KVM_CAP_X2APIC_API,
 			   KVM_X2APIC_API_USE_32BIT_IDS | KVM_X2APIC_API_DISABLE_BROADCAST_QUIRK);
 	if (r == 0)
-		r = enable(vm, KVM_CAP_X86_USER_SPACE_MSR, msr_reasons | KVM_MSR_EXIT_REASON_FILTER);
+		r = enable(vm, KVM_CAP_X86_USER_SPACE_MSR,
+			   msr_reasons | KVM_MSR_EXIT_REASON_FILTER);
 	if (r == 0)
 		r = set_msr_filter(vm, deny_mtrr);
 	if (r < 0) {
 		(void)close(vm);
 		return r;
 	}
-	/* OUT to port 0x7e would otherwise behave unlike all others. Older kernels do not know it. */
+	/* OUT to port 0x7e would otherwise behave unlike all others. Older kernels do not know
+	 * it. */
 	(void)enable(vm, KVM_CAP_DISABLE_QUIRKS2, KVM_X86_QUIRK_OUT_7E_INC_RIP);
 	return vm;
 }

@@ -12,7 +12,8 @@
 
 #include "macros.h"
 
-/* GSIs without a pin behind them, kept for level-triggered message routes (end-of-interrupt exits). */
+/* GSIs without a pin behind them, kept for level-triggered message routes (end-of-interrupt
+ * exits). */
 #define KVM_SYS_PINS 64
 
 struct kvm_sys {

@@ -5,8 +5,8 @@
  * slow vsock client holds up nobody else. The same protocol is spoken over a socket pair when the
  * session runs on this machine's KVM and over a virtio-serial port when it runs in the outer VM.
  *
- * A frame is an 8-byte header {u8 type, u8 0, u16 stream, u32 length} and its payload. Each side may
- * have LINK_WINDOW unacknowledged DATA bytes under way per stream; CREDIT gives bytes back.
+ * A frame is an 8-byte header {u8 type, u8 0, u16 stream, u32 length} and its payload. Each side
+ * may have LINK_WINDOW unacknowledged DATA bytes under way per stream; CREDIT gives bytes back.
  * Trust: both ends are ours; a malformed frame ends the link.
  */
 #pragma once

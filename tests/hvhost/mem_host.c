@@ -23,7 +23,7 @@
 /* Slots of VTL0's VM: holes first (faithful mode), then RAM. */
 #define HOLE_SLOTS 3
 
-/* --- layout --------------------------------------------------------------------------------------- */
+/* --- layout ----------------------------------------------------------------------------------- */
 
 static void add_ram(struct mem_host *m, gpa_t gpa, uint64_t len)
 {
@@ -72,7 +72,7 @@ bool mem_host_is_vtl2(const struct mem_host *m, gpa_t gpa)
 	return gpa >= m->vtl2_base && gpa - m->vtl2_base < m->vtl2_size;
 }
 
-/* --- slots of VTL0's VM --------------------------------------------------------------------------- */
+/* --- slots of VTL0's VM ----------------------------------------------------------------------- */
 
 static int set_slot(int vm, uint32_t id, gpa_t gpa, uint64_t len, const void *host, uint32_t flags)
 {
@@ -178,7 +178,7 @@ static int sync_slots(struct mem_host *m, int vm0)
 	return r;
 }
 
-/* --- rights ----------------------------------------------------------------------------------------- */
+/* --- rights ----------------------------------------------------------------------------------- */
 
 static size_t find_range(const struct mem_host *m, gpn_t gpn)
 {
@@ -203,7 +203,8 @@ uint32_t mem_host_rights(const struct mem_host *m, gpa_t gpa)
 	return i < m->n_ranges && m->range[i].gpn <= gpn ? m->range[i].rights : 0;
 }
 
-static void push_range(struct mem_range *list, size_t *n, gpn_t gpn, uint64_t pages, uint32_t rights)
+static void push_range(struct mem_range *list, size_t *n, gpn_t gpn, uint64_t pages,
+		       uint32_t rights)
 {
 	struct mem_range *last = *n ? &list[*n - 1] : NULL;
 
@@ -272,7 +273,7 @@ int mem_host_protect(struct mem_host *m, int vm0, gpn_t gpn, uint64_t pages, uin
 	return sync_slots(m, vm0);
 }
 
-/* --- creation --------------------------------------------------------------------------------------- */
+/* --- creation --------------------------------------------------------------------------------- */
 
 static int make_maps(struct mem_host *m)
 {

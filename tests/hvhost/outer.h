@@ -23,8 +23,8 @@ struct outer {
 
 /**
  * outer_start - start QEMU with one end of a socket pair as the agent's link
- * Returns: 0; -errno after printing one sentence (no QEMU, too old a QEMU, missing files). The child
- * dies with the caller; the fds are the caller's to close.
+ * Returns: 0; -errno after printing one sentence (no QEMU, too old a QEMU, missing files). The
+ * child dies with the caller; the fds are the caller's to close.
  */
 must_check int outer_start(const struct outer_cfg *cfg, struct outer *ret_outer);
 

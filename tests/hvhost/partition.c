@@ -175,7 +175,7 @@ void *part_page(struct hvpart *part, enum vtl_index v, gpa_t gpa)
 	return (rights & need) == need ? mem_host_ptr(&part->mem, gpa, KEEL_PAGE_SIZE) : NULL;
 }
 
-/* --- the end ---------------------------------------------------------------------------------------- */
+/* --- the end ---------------------------------------------------------------------------------- */
 
 void part_end(struct hvpart *part, enum session_end end, const char *fmt, ...)
 {
@@ -197,7 +197,7 @@ void part_end(struct hvpart *part, enum session_end end, const char *fmt, ...)
 		part_kick(&part->vps[i]);
 }
 
-/* --- keeping VPs out of VTL0 ------------------------------------------------------------------------- */
+/* --- keeping VPs out of VTL0 ------------------------------------------------------------------ */
 
 void part_kick(struct hvvp *vp)
 {

@@ -116,7 +116,8 @@ static uint32_t msr_of(uint32_t name)
 	default:
 		if (name >= HVREG_SINT0 && name < HVREG_SINT0 + HV_SINT_COUNT)
 			return HVMSR_SINT0 + (name - HVREG_SINT0);
-		if (name >= HVREG_STIMER0_CONFIG && name < HVREG_STIMER0_CONFIG + 2 * HV_STIMER_COUNT)
+		if (name >= HVREG_STIMER0_CONFIG &&
+		    name < HVREG_STIMER0_CONFIG + 2 * HV_STIMER_COUNT)
 			return HVMSR_STIMER0_CONFIG + (name - HVREG_STIMER0_CONFIG);
 		return 0;
 	}

@@ -16,7 +16,7 @@
 #define XMM_COUNT 16
 #define GPR_COUNT 16
 
-/* --- segments ---------------------------------------------------------------------------------------- */
+/* --- segments --------------------------------------------------------------------------------- */
 
 struct hv_seg regs_seg_from_kvm(const struct kvm_segment *s)
 {
@@ -72,7 +72,7 @@ static struct kvm_segment *seg_slot(struct kvm_sregs *s, uint32_t name)
 	}
 }
 
-/* --- plain 64-bit registers ------------------------------------------------------------------------------ */
+/* --- plain 64-bit registers ------------------------------------------------------------------- */
 
 static __u64 *gpr_slot(struct kvm_regs *r, uint32_t name)
 {
@@ -144,7 +144,7 @@ static uint32_t arch_msr(uint32_t name)
 	return 0;
 }
 
-/* --- state that KVM keeps elsewhere ------------------------------------------------------------------------ */
+/* --- state that KVM keeps elsewhere ----------------------------------------------------------- */
 
 static int get_sregs(struct hvvp *vp, enum vtl_index v, struct kvm_sregs **ret)
 {
@@ -156,7 +156,8 @@ static int get_sregs(struct hvvp *vp, enum vtl_index v, struct kvm_sregs **ret)
 	return kvm_ioctl(vp->vtl[v].cpu.fd, KVM_GET_SREGS, *ret);
 }
 
-static enum hv_status get_xmm(struct hvvp *vp, enum vtl_index v, uint32_t i, union hv_regval *ret_val)
+static enum hv_status get_xmm(struct hvvp *vp, enum vtl_index v, uint32_t i,
+			      union hv_regval *ret_val)
 {
 	struct kvm_fpu fpu;
 
@@ -174,7 +175,9 @@ static enum hv_status debug_reg(struct hvvp *vp, enum vtl_index v, uint32_t name
 
 	if (kvm_ioctl(vp->vtl[v].cpu.fd, KVM_GET_DEBUGREGS, &d) < 0)
 		return HV_OPERATION_FAILED;
-	slot = name == HVREG_DR6 ? &d.dr6 : name == HVREG_DR7 ? &d.dr7 : &d.db[(name - HVREG_DR0) & 3];
+	slot = name == HVREG_DR6   ? &d.dr6
+	       : name == HVREG_DR7 ? &d.dr7
+				   : &d.db[(name - HVREG_DR0) & 3];
 	if (!set) {
 		*val = *slot;
 		return HV_OK;
@@ -238,7 +241,8 @@ static enum hv_status interrupt_state(struct hvvp *vp, enum vtl_index v, bool se
 	return kvm_ioctl(fd, KVM_SET_VCPU_EVENTS, &ev) < 0 ? HV_INVALID_REGISTER_VALUE : HV_OK;
 }
 
-static enum hv_status other(struct hvvp *vp, enum vtl_index v, uint32_t name, bool set, uint64_t *val)
+static enum hv_status other(struct hvvp *vp, enum vtl_index v, uint32_t name, bool set,
+			    uint64_t *val)
 {
 	if (name >= HVREG_DR0 && name <= HVREG_DR7)
 		return debug_reg(vp, v, name, set, val);
@@ -265,7 +269,7 @@ static enum hv_status other(struct hvvp *vp, enum vtl_index v, uint32_t name, bo
 	}
 }
 
-/* --- interface ------------------------------------------------------------------------------------------------ */
+/* --- interface -------------------------------------------------------------------------------- */
 
 static enum hv_status get_special(struct hvvp *vp, enum vtl_index v, uint32_t name,
 				  union hv_regval *ret_val)
@@ -368,8 +372,8 @@ enum hv_status regs_kvm_set(struct hvvp *vp, enum vtl_index v, uint32_t name,
 	if (name >= HVREG_XMM0 && name < HVREG_XMM0 + XMM_COUNT)
 		return HV_INVALID_PARAMETER; /* shared: VTL2 sets its own */
 	if (msr)
-		return kvm_cpu_msr_set(&vp->vtl[v].cpu, msr, plain) < 0 ? HV_INVALID_REGISTER_VALUE :
-									  HV_OK;
+		return kvm_cpu_msr_set(&vp->vtl[v].cpu, msr, plain) < 0 ? HV_INVALID_REGISTER_VALUE
+									: HV_OK;
 	return other(vp, v, name, true, &plain);
 }
 

@@ -39,7 +39,8 @@ static struct get_header header(enum get_msg_type type, uint16_t id)
 static void broken(struct serial_host *sh, const char *why)
 {
 	if (!sh->broken)
-		log_warn(ALLOWED, "COM%u: the paravisor broke the protocol: %s", sh->cfg.port + 1, why);
+		log_warn(ALLOWED, "COM%u: the paravisor broke the protocol: %s", sh->cfg.port + 1,
+			 why);
 	sh->broken = true;
 }
 
@@ -50,7 +51,7 @@ static void send_msg(struct serial_host *sh, const void *msg, size_t len)
 		broken(sh, "it does not read");
 }
 
-/* ---- output: guest to fd -------------------------------------------------------------------------- */
+/* ---- output: guest to fd --------------------------------------------------------------------- */
 
 static void on_out(void *ctx, uint32_t events);
 
@@ -69,8 +70,9 @@ static void watch_out(struct serial_host *sh, bool on)
 static bool write_some(struct serial_host *sh)
 {
 	while (sh->out_at < sh->out_len) {
-		ssize_t n = sh->cfg.out_fd < 0 ? (ssize_t)(sh->out_len - sh->out_at) :
-				    write(sh->cfg.out_fd, sh->out + sh->out_at, sh->out_len - sh->out_at);
+		ssize_t n = sh->cfg.out_fd < 0 ? (ssize_t)(sh->out_len - sh->out_at)
+					       : write(sh->cfg.out_fd, sh->out + sh->out_at,
+						       sh->out_len - sh->out_at);
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -117,7 +119,7 @@ static void on_tx(struct serial_host *sh, size_t len)
 	pump_out(sh);
 }
 
-/* ---- input: fd to guest --------------------------------------------------------------------------- */
+/* ---- input: fd to guest ---------------------------------------------------------------------- */
 
 static void on_in(void *ctx, uint32_t events);
 
@@ -172,7 +174,7 @@ static void on_in(void *ctx, uint32_t events)
 	tell_input(sh);
 }
 
-/* ---- messages ------------------------------------------------------------------------------------- */
+/* ---- messages -------------------------------------------------------------------------------- */
 
 static void on_version(struct serial_host *sh, size_t len)
 {
@@ -258,7 +260,7 @@ static void closed(void *ctx, struct vmbus_chan *ch)
 static const struct vmbus_chan_ops chan_ops = { .open = opened, .close = closed,
 						.signalled = signalled };
 
-/* ---- life cycle ----------------------------------------------------------------------------------- */
+/* ---- life cycle ------------------------------------------------------------------------------ */
 
 static int set_nonblock(int fd)
 {

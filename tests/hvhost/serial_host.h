@@ -15,7 +15,8 @@ struct serial_host_cfg {
 	struct vmbus_server *server;
 	struct loop *loop;
 	unsigned port; /* 0 = COM1 .. 3 = COM4 */
-	/* Pollable descriptors or -1; made non-blocking here; not owned. The same fd may be both. */
+	/* Pollable descriptors or -1; made non-blocking here; not owned. The same fd may be
+	 * both. */
 	int in_fd;
 	int out_fd;
 };

@@ -10,7 +10,8 @@
 
 #define SVERSION 1
 #define MSI_BASE 0xfee00000ull
-#define SINT_WRITABLE (0xffull | HV_SINT_MASKED | HV_SINT_AUTO_EOI | HV_SINT_POLLING | BIT(19) | HV_SINT_PROXY)
+#define SINT_WRITABLE \
+	(0xffull | HV_SINT_MASKED | HV_SINT_AUTO_EOI | HV_SINT_POLLING | BIT(19) | HV_SINT_PROXY)
 #define FIRST_VECTOR 16
 
 int synic_host_init(struct synic *s)
@@ -146,7 +147,7 @@ uint16_t synic_host_freed(struct hvvp *vp, enum vtl_index v)
 	return freed;
 }
 
-/* --- MSRs --------------------------------------------------------------------------------------------- */
+/* --- MSRs ------------------------------------------------------------------------------------- */
 
 static void *page_of(struct hvvp *vp, enum vtl_index v, uint64_t val)
 {
@@ -199,7 +200,8 @@ static int write_locked(struct hvvp *vp, enum vtl_index v, uint32_t msr, uint64_
 	default:
 		if (msr < HVMSR_SINT0 || msr > HVMSR_SINT15)
 			return -EINVAL;
-		if (!(val & (HV_SINT_MASKED | HV_SINT_POLLING)) && HV_SINT_VECTOR(val) < FIRST_VECTOR)
+		if (!(val & (HV_SINT_MASKED | HV_SINT_POLLING)) &&
+		    HV_SINT_VECTOR(val) < FIRST_VECTOR)
 			return -EINVAL;
 		s->sint[msr - HVMSR_SINT0] = val & SINT_WRITABLE;
 		return 0;

@@ -39,7 +39,8 @@ uint16_t synic_host_freed(struct hvvp *vp, enum vtl_index v);
  * synic_host_msr_read / synic_host_msr_write - SCONTROL..SINT15, EOM excluded
  * Returns: 0, -EINVAL (no such MSR, or a value that raises #GP). Context: the VP's thread
  */
-must_check int synic_host_msr_read(struct hvvp *vp, enum vtl_index v, uint32_t msr, uint64_t *ret_val);
+must_check int synic_host_msr_read(struct hvvp *vp, enum vtl_index v, uint32_t msr,
+				   uint64_t *ret_val);
 must_check int synic_host_msr_write(struct hvvp *vp, enum vtl_index v, uint32_t msr, uint64_t val);
 
 /**

@@ -60,9 +60,10 @@ struct vmbus_host {
 	_Atomic uint64_t signalled[SIGNAL_WORDS]; /* channels, set by VPs */
 };
 
-/* ---- VP threads ---------------------------------------------------------------------------------- */
+/* ---- VP threads ------------------------------------------------------------------------------ */
 
-static bool inbox_put(struct vmbus_host *vh, uint32_t connection_id, const void *payload, size_t size)
+static bool inbox_put(struct vmbus_host *vh, uint32_t connection_id, const void *payload,
+		      size_t size)
 {
 	struct in_msg *m;
 	bool room;
@@ -130,8 +131,9 @@ enum hv_status vmbus_host_signal(struct vmbus_host *vh, uint8_t caller_vtl, uint
 	if (caller_vtl < 2)
 		return HV_OPERATION_DENIED;
 	(void)flag; /* a dedicated port has one flag: it is the channel's whatever its number */
-	atomic_fetch_or_explicit(&vh->signalled[chan / 64], 1ull << (chan % 64),
-				 memory_order_release); /* pairs with the exchange in run_signals() */
+	atomic_fetch_or_explicit(
+		&vh->signalled[chan / 64], 1ull << (chan % 64),
+		memory_order_release); /* pairs with the exchange in run_signals() */
 	loop_post(vh->cfg.loop, &vh->work);
 	return HV_OK;
 }
@@ -145,7 +147,7 @@ void vmbus_host_slot_free(struct vmbus_host *vh, uint8_t vtl, uint32_t vp, uint8
 	loop_post(vh->cfg.loop, &vh->work);
 }
 
-/* ---- device thread: out -------------------------------------------------------------------------- */
+/* ---- device thread: out ---------------------------------------------------------------------- */
 
 static void queue_drop(struct out_queue *q)
 {
@@ -213,7 +215,8 @@ static struct out_queue *queue_get(struct vmbus_host *vh, uint8_t vtl, uint32_t 
 	return q;
 }
 
-static void host_post(void *ctx, uint32_t vp, uint8_t vtl, uint8_t sint, const void *msg, size_t len)
+static void host_post(void *ctx, uint32_t vp, uint8_t vtl, uint8_t sint, const void *msg,
+		      size_t len)
 {
 	struct vmbus_host *vh = ctx;
 	struct out_queue *q = queue_get(vh, vtl, vp, sint);
@@ -276,7 +279,7 @@ static const struct vmbus_server_ops server_ops = {
 	.connected = host_connected,
 };
 
-/* ---- device thread: in --------------------------------------------------------------------------- */
+/* ---- device thread: in ----------------------------------------------------------------------- */
 
 /* The relay of a paravisor asks for VTL0's server. There is none here: say so where it listens. */
 static void refuse_relay(struct vmbus_host *vh)
@@ -344,7 +347,7 @@ static void on_work(void *ctx)
 	}
 }
 
-/* ---- life cycle ---------------------------------------------------------------------------------- */
+/* ---- life cycle ------------------------------------------------------------------------------ */
 
 static int make_server(struct vmbus_host *vh)
 {

@@ -79,7 +79,7 @@ void vsock_conn_end(struct vsock_conn *c)
 		vsock_conn_free(c);
 }
 
-/* ---- moving bytes: each returns false when the connection is to end ------------------------------- */
+/* ---- moving bytes: each returns false when the connection is to end -------------------------- */
 
 /* Write out what the last packet left. */
 static bool write_unix(struct vsock_conn *c, bool *ret_blocked)
@@ -210,7 +210,7 @@ static void on_timer(void *ctx)
 		vsock_conn_end(c); /* nobody listens, or a client that says nothing */
 }
 
-/* ---- channel callbacks ---------------------------------------------------------------------------- */
+/* ---- channel callbacks ----------------------------------------------------------------------- */
 
 /* Tell the client that it is through: the peer port, or the GUID in the form it asked. */
 static bool say_ok(struct vsock_conn *c)

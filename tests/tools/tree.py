@@ -56,7 +56,7 @@ def files():
     top = root()
     found = []
     for folder, dirs, names in os.walk(top):
-        dirs[:] = [d for d in dirs if d != '.git' and d != '__pycache__' and
+        dirs[:] = [d for d in dirs if d not in ('.git', '__pycache__', 'build') and
                    not os.path.exists(os.path.join(folder, d, 'build.ninja'))]
         found += [os.path.relpath(os.path.join(folder, n), top) for n in names]
     return sorted(found)

@@ -379,7 +379,7 @@ START_TEST(destroy_cancels)
 }
 END_TEST
 
-/* ---- a host that lies: the test writes the host's end itself --------------------------------------- */
+/* ---- a host that lies: the test writes the host's end itself --------------------------------- */
 
 static struct pipe host_end;
 static void *host_pages[2][16];
@@ -600,7 +600,7 @@ START_TEST(what_is_not_supported_is_refused)
 }
 END_TEST
 
-/* ---- a guest that lies: raw messages to hvhost's end ------------------------------------------------ */
+/* ---- a guest that lies: raw messages to hvhost's end ----------------------------------------- */
 
 static void guest_says(const void *msg, size_t len)
 {

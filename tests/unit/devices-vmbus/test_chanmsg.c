@@ -54,7 +54,8 @@ START_TEST(sizes_of_every_message)
 		ck_assert_int_eq(parse(t[i].dir, t[i].type, t[i].size, VMBUS_COPPER, all), 0);
 		ck_assert_int_eq(parse(t[i].dir, t[i].type, t[i].size - 1, VMBUS_COPPER, all),
 				 -EBADMSG);
-		ck_assert_int_eq(parse(t[i].dir, t[i].type, VMBUS_MAX_MESSAGE, VMBUS_COPPER, all), 0);
+		ck_assert_int_eq(parse(t[i].dir, t[i].type, VMBUS_MAX_MESSAGE, VMBUS_COPPER, all),
+				 0);
 		ck_assert_int_eq(parse(other, t[i].type, t[i].size, VMBUS_COPPER, all), -EBADMSG);
 	}
 }

@@ -302,7 +302,7 @@ START_TEST(hostile_packet_headers)
 }
 END_TEST
 
-/* ---- pipes: two rings, both ends in one process ---------------------------------------------------- */
+/* ---- pipes: two rings, both ends in one process ---------------------------------------------- */
 
 static struct {
 	_Alignas(KEEL_PAGE_SIZE) uint8_t ctl[2][KEEL_PAGE_SIZE];

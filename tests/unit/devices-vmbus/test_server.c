@@ -70,8 +70,11 @@ static const struct vmbus_chan_ops echo_ops = { .open = echo_open, .close = echo
 
 static void offer_echo(void)
 {
-	const struct vmbus_chan_cfg cfg = { .interface_id = dev_type, .instance_id = dev_id,
-					    .kind = VMBUS_CHAN_PIPE, .ops = &echo_ops, .ctx = &dev };
+	const struct vmbus_chan_cfg cfg = { .interface_id = dev_type,
+					    .instance_id = dev_id,
+					    .kind = VMBUS_CHAN_PIPE,
+					    .ops = &echo_ops,
+					    .ctx = &dev };
 
 	ck_assert_int_eq(vmbus_chan_offer(g.server, &cfg, &dev.ch), 0);
 }
@@ -123,11 +126,12 @@ static void expect_echo(struct vmguest_chan *c, const char *word)
 	ck_assert_mem_eq(buf, word, len);
 }
 
-/* ---- connecting ----------------------------------------------------------------------------------- */
+/* ---- connecting ------------------------------------------------------------------------------ */
 
 START_TEST(linux_negotiates_5_3)
 {
-	/* What Linux in VTL2 posts, byte for byte: version 5.3, VP 0, SINT 2, VTL 2, monitor pages. */
+	/* What Linux in VTL2 posts, byte for byte: version 5.3, VP 0, SINT 2, VTL 2, monitor
+	 * pages. */
 	static const uint8_t contact[40] = { 14, 0, 0, 0, 0, 0, 0, 0, 3, 0, 5, 0, 0, 0, 0, 0, 2, 2,
 					     0, 0, 0, 0, 0, 0, 0, 0x50, 1, 0, 0, 0, 0, 0, 0, 0x60,
 					     1, 0, 0, 0, 0, 0 };
@@ -226,7 +230,7 @@ START_TEST(offers_twice_is_an_error)
 }
 END_TEST
 
-/* ---- channels -------------------------------------------------------------------------------------- */
+/* ---- channels -------------------------------------------------------------------------------- */
 
 START_TEST(open_talk_close)
 {
@@ -375,21 +379,26 @@ END_TEST
 START_TEST(modify_moves_the_interrupt)
 {
 	struct vmguest_chan *c = setup(VMBUS_IRON, 0);
-	struct vmbus_modify m = { .h.type = VMBUS_MODIFY_CHANNEL, .chan_id = c->id, .target_vp = 1 };
+	struct vmbus_modify m = { .h.type = VMBUS_MODIFY_CHANNEL,
+				  .chan_id = c->id,
+				  .target_vp = 1 };
 
 	vmguest_send(&g, &m, sizeof(m)); /* not open */
-	ck_assert_uint_ne(le32_load(vmguest_expect(&g, VMBUS_MODIFY_CHANNEL_RESPONSE)->raw + 12), 0);
+	ck_assert_uint_ne(le32_load(vmguest_expect(&g, VMBUS_MODIFY_CHANNEL_RESPONSE)->raw + 12),
+			  0);
 	ck_assert(vmguest_open(&g, c, 2));
 	vmguest_send(&g, &m, sizeof(m));
-	ck_assert_uint_eq(le32_load(vmguest_expect(&g, VMBUS_MODIFY_CHANNEL_RESPONSE)->raw + 12), 0);
+	ck_assert_uint_eq(le32_load(vmguest_expect(&g, VMBUS_MODIFY_CHANNEL_RESPONSE)->raw + 12),
+			  0);
 	m.target_vp = 2;
 	vmguest_send(&g, &m, sizeof(m));
-	ck_assert_uint_ne(le32_load(vmguest_expect(&g, VMBUS_MODIFY_CHANNEL_RESPONSE)->raw + 12), 0);
+	ck_assert_uint_ne(le32_load(vmguest_expect(&g, VMBUS_MODIFY_CHANNEL_RESPONSE)->raw + 12),
+			  0);
 	vmguest_fini(&g);
 }
 END_TEST
 
-/* ---- GPADLs ---------------------------------------------------------------------------------------- */
+/* ---- GPADLs ---------------------------------------------------------------------------------- */
 
 /* GPADL_HEADER with these words; the status of the answer, or -1 when there is none yet. */
 static int64_t gpadl(uint32_t chan, uint32_t id, uint32_t bytes, uint32_t ranges, const uint64_t *w,
@@ -488,7 +497,7 @@ START_TEST(gpadl_count_is_bounded)
 }
 END_TEST
 
-/* ---- the end ---------------------------------------------------------------------------------------- */
+/* ---- the end --------------------------------------------------------------------------------- */
 
 START_TEST(rescind_then_release)
 {

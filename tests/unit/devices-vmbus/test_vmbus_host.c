@@ -214,7 +214,7 @@ START_TEST(retries_without_being_told)
 }
 END_TEST
 
-/* ---- a channel, signalled from another thread ------------------------------------------------------- */
+/* ---- a channel, signalled from another thread ------------------------------------------------ */
 
 static unsigned signals;
 static struct vmbus_chan *the_chan;
@@ -246,7 +246,9 @@ static uint32_t open_channel(void)
 	const struct vmbus_chan_cfg cfg = { .instance_id = { .d1 = 1 }, .ops = &dev_ops };
 	struct vmbus_gpadl_header gh = { .h.type = VMBUS_GPADL_HEADER, .gpadl = 5,
 					 .range_bytes = 40, .range_count = 1 };
-	struct vmbus_open o = { .h.type = VMBUS_OPEN_CHANNEL, .ring_gpadl = 5, .downstream_page = 2 };
+	struct vmbus_open o = { .h.type = VMBUS_OPEN_CHANNEL,
+				.ring_gpadl = 5,
+				.downstream_page = 2 };
 
 	ck_assert_int_eq(vmbus_chan_offer(vmbus_host_server(vh), &cfg, &the_chan), 0);
 	gh.chan_id = o.chan_id = vmbus_chan_id(the_chan);

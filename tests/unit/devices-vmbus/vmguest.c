@@ -8,7 +8,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-/* ---- what the server asks of its owner ------------------------------------------------------------- */
+/* ---- what the server asks of its owner ------------------------------------------------------- */
 
 static void on_post(void *ctx, uint32_t vp, uint8_t vtl, uint8_t sint, const void *msg, size_t len)
 {
@@ -76,9 +76,15 @@ void vmguest_init(struct vmguest *g, uint32_t max_version, uint32_t features)
 {
 	struct gmem_region region = { .gpa = VMGUEST_BASE,
 				      .len = VMGUEST_PAGES * (uint64_t)KEEL_PAGE_SIZE };
-	struct vmbus_server_cfg cfg = { .ops = &ops, .ctx = g, .vtl = 2, .reply_vtl = 2,
-					.reply_sint = VMBUS_SINT, .message_id = VMGUEST_MESSAGE_ID,
-					.max_version = max_version, .features = features, .vps = 2 };
+	struct vmbus_server_cfg cfg = { .ops = &ops,
+					.ctx = g,
+					.vtl = 2,
+					.reply_vtl = 2,
+					.reply_sint = VMBUS_SINT,
+					.message_id = VMGUEST_MESSAGE_ID,
+					.max_version = max_version,
+					.features = features,
+					.vps = 2 };
 
 	memset(g, 0, sizeof(*g));
 	g->mem = mmap(NULL, region.len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -97,7 +103,7 @@ void vmguest_fini(struct vmguest *g)
 	(void)munmap(g->mem, VMGUEST_PAGES * (size_t)KEEL_PAGE_SIZE);
 }
 
-/* ---- messages -------------------------------------------------------------------------------------- */
+/* ---- messages -------------------------------------------------------------------------------- */
 
 void vmguest_send(struct vmguest *g, const void *msg, size_t len)
 {
@@ -184,7 +190,7 @@ struct vmguest_chan *vmguest_find(struct vmguest *g, const struct guid *id)
 	return NULL;
 }
 
-/* ---- channels -------------------------------------------------------------------------------------- */
+/* ---- channels -------------------------------------------------------------------------------- */
 
 uint32_t vmguest_gpadl(struct vmguest *g, uint32_t chan, uint32_t n_pages, uint32_t *ret_page)
 {

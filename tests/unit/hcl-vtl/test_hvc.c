@@ -80,7 +80,8 @@ START_TEST(simple_passes_status_and_errno)
 	setup();
 	ck_assert_int_eq(hvc_simple(&h, HVCALL_INSTALL_INTERCEPT, &in, sizeof(in), NULL, 0), 0);
 	f.err = -EPERM;
-	ck_assert_int_eq(hvc_simple(&h, HVCALL_INSTALL_INTERCEPT, &in, sizeof(in), NULL, 0), -EPERM);
+	ck_assert_int_eq(hvc_simple(&h, HVCALL_INSTALL_INTERCEPT, &in, sizeof(in), NULL, 0),
+			 -EPERM);
 	ck_assert_int_eq(hvc_simple(&h, HVCALL_INSTALL_INTERCEPT, &in, 4097, NULL, 0), -EINVAL);
 }
 END_TEST
@@ -120,8 +121,9 @@ END_TEST
 START_TEST(rep_failure_reports_progress)
 {
 	struct hv_apicid_in head = { .partition = HV_PARTITION_SELF };
-	struct hvc_rep rep = { HVCALL_GET_VP_INDEX_FROM_APIC_ID, &head, sizeof(head), ids, 4, out, 4,
-			       2500 };
+	struct hvc_rep rep = {
+		HVCALL_GET_VP_INDEX_FROM_APIC_ID, &head, sizeof(head), ids, 4, out, 4, 2500
+	};
 	size_t done = 0;
 
 	setup();
@@ -168,8 +170,9 @@ END_TEST
 
 START_TEST(interrupt_encodes)
 {
-	struct hvc_interrupt irq = { .type = HV_INT_NMI, .level = true, .logical = true, .dest = 0x1234,
-				     .vector = 0x51 };
+	struct hvc_interrupt irq = {
+		.type = HV_INT_NMI, .level = true, .logical = true, .dest = 0x1234, .vector = 0x51
+	};
 	struct hv_assert_int_in in;
 
 	setup();

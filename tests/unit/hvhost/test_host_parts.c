@@ -74,7 +74,8 @@ START_TEST(device_tree)
 	ck_assert_uint_eq(prop_u32(node, "microsoft,vtl"), 2);
 	ck_assert_uint_eq(prop_u64(node, "ranges", 0), 0x300000000);
 	ck_assert_str_eq(fdt_getprop(blob, node_at("/chosen"), "bootargs", NULL), "one two");
-	ck_assert_str_eq(fdt_getprop(blob, node_at("/openhcl"), "memory-allocation-mode", NULL), "host");
+	ck_assert_str_eq(fdt_getprop(blob, node_at("/openhcl"), "memory-allocation-mode", NULL),
+			 "host");
 	ck_assert_uint_eq(prop_u64(node_at("/pio-bus/serial@3e8"), "reg", 0), 0x3e8);
 }
 END_TEST
@@ -147,7 +148,8 @@ START_TEST(hypercall_page)
 	ck_assert_uint_eq(code[1], HCPAGE_PORT_RETURN);
 	/* VTL0 cannot have us write to VTL2's memory, nor to nowhere. */
 	ck_assert_int_eq(msr_host_write(vp, VTL0, HVMSR_HYPERCALL, FAKE_VTL2_BASE | 1), -EINVAL);
-	ck_assert_int_eq(msr_host_write(vp, VTL0, HVMSR_VP_ASSIST_PAGE, FAKE_VTL2_BASE | 1), -EINVAL);
+	ck_assert_int_eq(msr_host_write(vp, VTL0, HVMSR_VP_ASSIST_PAGE, FAKE_VTL2_BASE | 1),
+			 -EINVAL);
 	ck_assert_int_eq(msr_host_write(vp, VTL0, HVMSR_REFERENCE_TSC, 0xf8000001), -EINVAL);
 	/* Removing the identity takes the page away. */
 	ck_assert_int_eq(msr_host_write(vp, VTL0, HVMSR_GUEST_OS_ID, 0), 0);
@@ -183,4 +185,5 @@ START_TEST(address_map)
 }
 END_TEST
 
-UNIT_MAIN("hvhost/host_parts", device_tree, device_tree_of_many, console, hypercall_page, address_map)
+UNIT_MAIN("hvhost/host_parts", device_tree, device_tree_of_many, console, hypercall_page,
+	  address_map)

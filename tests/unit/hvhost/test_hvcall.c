@@ -58,13 +58,15 @@ START_TEST(refuses_malformed_control)
 			  HV_INVALID_HYPERCALL_INPUT);
 	ck_assert_uint_eq(call(VTL2, SIMPLE(HVCALL_POST_MESSAGE) | 1 << 17, IN, OUT),
 			  HV_INVALID_HYPERCALL_INPUT);
-	/* A simple call with repetitions, a repeated one without, and one that starts at its end. */
+	/* A simple call with repetitions, a repeated one without, and one that starts at its
+	 * end. */
 	ck_assert_uint_eq(call(VTL2, HV_CONTROL_MAKE(HVCALL_POST_MESSAGE, 1, 0), IN, OUT),
 			  HV_INVALID_HYPERCALL_INPUT);
 	ck_assert_uint_eq(call(VTL2, SIMPLE(HVCALL_GET_VP_REGISTERS), IN, OUT),
 			  HV_INVALID_HYPERCALL_INPUT);
-	ck_assert_uint_eq(HV_RESULT_STATUS(call(VTL2, HV_CONTROL_MAKE(HVCALL_GET_VP_REGISTERS, 2, 2),
-						IN, OUT)),
+	ck_assert_uint_eq(HV_RESULT_STATUS(call(VTL2,
+						HV_CONTROL_MAKE(HVCALL_GET_VP_REGISTERS, 2, 2), IN,
+						OUT)),
 			  HV_INVALID_HYPERCALL_INPUT);
 	fake_part_destroy(f);
 }
@@ -80,8 +82,9 @@ START_TEST(refuses_bad_blocks)
 	ck_assert_uint_eq(call(VTL2, c, 0xf8000000, OUT), HV_INVALID_HYPERCALL_INPUT);
 	ck_assert_uint_eq(call(VTL2, c, ~7ull, OUT), HV_INVALID_HYPERCALL_INPUT);
 	/* 4095 names do not fit a page. */
-	ck_assert_uint_eq(HV_RESULT_STATUS(call(
-				  VTL2, HV_CONTROL_MAKE(HVCALL_GET_VP_REGISTERS, 4095, 0), IN, OUT)),
+	ck_assert_uint_eq(HV_RESULT_STATUS(call(VTL2,
+						HV_CONTROL_MAKE(HVCALL_GET_VP_REGISTERS, 4095, 0),
+						IN, OUT)),
 			  HV_INVALID_HYPERCALL_INPUT);
 	fake_part_destroy(f);
 }
@@ -90,13 +93,15 @@ END_TEST
 START_TEST(vtl0_is_kept_away)
 {
 	setup();
-	ck_assert_uint_eq(HV_RESULT_STATUS(call(VTL0, HV_CONTROL_MAKE(HVCALL_GET_VP_REGISTERS, 1, 0),
-						IN0, IN0 + 64)),
+	ck_assert_uint_eq(HV_RESULT_STATUS(call(VTL0,
+						HV_CONTROL_MAKE(HVCALL_GET_VP_REGISTERS, 1, 0), IN0,
+						IN0 + 64)),
 			  HV_ACCESS_DENIED);
 	ck_assert_uint_eq(call(VTL0, SIMPLE(HVCALL_INSTALL_INTERCEPT), IN0, 0), HV_ACCESS_DENIED);
 	ck_assert_uint_eq(call(VTL0, SIMPLE(HVCALL_POST_MESSAGE_DIRECT), IN0, 0), HV_ACCESS_DENIED);
 	/* Its parameter blocks cannot be VTL2's memory. */
-	ck_assert_uint_eq(call(VTL0, SIMPLE(HVCALL_POST_MESSAGE), IN, 0), HV_INVALID_HYPERCALL_INPUT);
+	ck_assert_uint_eq(call(VTL0, SIMPLE(HVCALL_POST_MESSAGE), IN, 0),
+			  HV_INVALID_HYPERCALL_INPUT);
 	ck_assert_uint_eq(call(VTL0, SIMPLE(HVCALL_GET_PARTITION_ID), 0, OUT),
 			  HV_INVALID_HYPERCALL_INPUT);
 	ck_assert_uint_eq(call(VTL0, SIMPLE(HVCALL_GET_PARTITION_ID), 0, IN0), HV_OK);
@@ -216,14 +221,18 @@ START_TEST(protections)
 {
 	setup();
 	struct protect in = {
-		.head = { HV_PARTITION_SELF, HV_MAP_READ | HV_MAP_EXEC_KERNEL, HV_INPUT_VTL(0), { 0 } },
+		.head = { HV_PARTITION_SELF,
+			  HV_MAP_READ | HV_MAP_EXEC_KERNEL,
+			  HV_INPUT_VTL(0),
+			  { 0 } },
 		.gpn = { 16, 17, 18, 40 },
 	};
 	const struct mem_host *m = &f->part.mem;
 	size_t before = m->n_ranges;
 
 	put(IN, &in, sizeof(in));
-	ck_assert_uint_eq(call(VTL2, HV_CONTROL_MAKE(HVCALL_MODIFY_VTL_PROTECTION_MASK, 4, 0), IN, 0),
+	ck_assert_uint_eq(call(VTL2, HV_CONTROL_MAKE(HVCALL_MODIFY_VTL_PROTECTION_MASK, 4, 0), IN,
+			       0),
 			  HV_RESULT_MAKE(HV_OK, 4));
 	ck_assert_uint_eq(m->n_ranges, before + 4);
 	ck_assert_uint_eq(mem_host_rights(m, 0xffff), HV_MAP_ALL);
@@ -237,18 +246,21 @@ START_TEST(protections)
 	/* Given back, everything is one piece again. */
 	in.head.map_flags = HV_MAP_ALL;
 	put(IN, &in, sizeof(in));
-	ck_assert_uint_eq(call(VTL2, HV_CONTROL_MAKE(HVCALL_MODIFY_VTL_PROTECTION_MASK, 4, 0), IN, 0),
+	ck_assert_uint_eq(call(VTL2, HV_CONTROL_MAKE(HVCALL_MODIFY_VTL_PROTECTION_MASK, 4, 0), IN,
+			       0),
 			  HV_RESULT_MAKE(HV_OK, 4));
 	ck_assert_uint_eq(m->n_ranges, before);
 	ck_assert_uint_eq(m->n_slots, 1);
 	/* Not RAM: nothing after it is done. */
 	in.gpn[1] = 0xf8000;
 	put(IN, &in, sizeof(in));
-	ck_assert_uint_eq(call(VTL2, HV_CONTROL_MAKE(HVCALL_MODIFY_VTL_PROTECTION_MASK, 4, 0), IN, 0),
+	ck_assert_uint_eq(call(VTL2, HV_CONTROL_MAKE(HVCALL_MODIFY_VTL_PROTECTION_MASK, 4, 0), IN,
+			       0),
 			  HV_RESULT_MAKE(HV_INVALID_PARAMETER, 1));
 	in.head.vtl = HV_INPUT_VTL(2);
 	put(IN, &in, sizeof(in));
-	ck_assert_uint_eq(call(VTL2, HV_CONTROL_MAKE(HVCALL_MODIFY_VTL_PROTECTION_MASK, 4, 0), IN, 0),
+	ck_assert_uint_eq(call(VTL2, HV_CONTROL_MAKE(HVCALL_MODIFY_VTL_PROTECTION_MASK, 4, 0), IN,
+			       0),
 			  HV_ACCESS_DENIED);
 	fake_part_destroy(f);
 }
@@ -288,11 +300,13 @@ START_TEST(intercepts)
 	ck_assert(part_pio_wanted(f->part.pio_write, 0x150));
 	in.param = 0x10000;
 	put(IN, &in, sizeof(in));
-	ck_assert_uint_eq(call(VTL2, SIMPLE(HVCALL_INSTALL_INTERCEPT), IN, 0), HV_INVALID_PARAMETER);
+	ck_assert_uint_eq(call(VTL2, SIMPLE(HVCALL_INSTALL_INTERCEPT), IN, 0),
+			  HV_INVALID_PARAMETER);
 	in.type = HV_INTERCEPT_IO_PORT_RANGE;
 	in.param = 0x200 | 0x100 << 16;
 	put(IN, &in, sizeof(in));
-	ck_assert_uint_eq(call(VTL2, SIMPLE(HVCALL_INSTALL_INTERCEPT), IN, 0), HV_INVALID_PARAMETER);
+	ck_assert_uint_eq(call(VTL2, SIMPLE(HVCALL_INSTALL_INTERCEPT), IN, 0),
+			  HV_INVALID_PARAMETER);
 	fake_part_destroy(f);
 }
 END_TEST
@@ -330,7 +344,9 @@ START_TEST(direct_message)
 	setup();
 	uint8_t in[280] = { 0 };
 	const struct hv_signal_direct_in head = { HV_PARTITION_SELF, HV_VP_SELF, 0, 0, 0 };
-	struct hv_message msg = { .type = HVMSG_CHANNEL, .payload_size = 4, .payload = { 1, 2, 3, 4 } };
+	struct hv_message msg = { .type = HVMSG_CHANNEL,
+				  .payload_size = 4,
+				  .payload = { 1, 2, 3, 4 } };
 	struct hv_message got;
 	const uint64_t c = SIMPLE(HVCALL_POST_MESSAGE_DIRECT);
 	uint32_t none = 0;
@@ -450,6 +466,6 @@ START_TEST(translation_of_a_pretended_operand)
 END_TEST
 
 UNIT_MAIN("hvhost/hvcall", refuses_malformed_control, refuses_bad_blocks, vtl0_is_kept_away,
-	  apic_ids_in_place, registers, vtl0_registers_are_cached, protections, vtl2_memory_is_closed,
-	  intercepts, unknown_connections, direct_message, direct_event, starting_processors,
-	  translation_of_a_pretended_operand)
+	  apic_ids_in_place, registers, vtl0_registers_are_cached, protections,
+	  vtl2_memory_is_closed, intercepts, unknown_connections, direct_message, direct_event,
+	  starting_processors, translation_of_a_pretended_operand)

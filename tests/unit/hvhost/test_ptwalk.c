@@ -226,5 +226,5 @@ START_TEST(no_paging)
 }
 END_TEST
 
-UNIT_MAIN("hvhost/ptwalk", sizes, rights, smap_smep, upper_levels_restrict, accessed_dirty, five_levels,
-	  pae, two_levels, no_paging)
+UNIT_MAIN("hvhost/ptwalk", sizes, rights, smap_smep, upper_levels_restrict, accessed_dirty,
+	  five_levels, pae, two_levels, no_paging)

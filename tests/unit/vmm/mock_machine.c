@@ -20,7 +20,8 @@ static uint64_t now(void *ctx)
 	return mm->now_ns;
 }
 
-static int timer_make(void *ctx, void (*fn)(void *fn_ctx), void *fn_ctx, struct dev_timer **ret_timer)
+static int timer_make(void *ctx, void (*fn)(void *fn_ctx), void *fn_ctx,
+		      struct dev_timer **ret_timer)
 {
 	struct dev_timer *t = calloc(1, sizeof(*t));
 

@@ -65,7 +65,8 @@ static size_t build(const struct mem *mem, size_t n, uint32_t cpus, const char *
 	ck_assert_int_eq(fdt_property_u64(fdt, "reftime_boot_end", 3000), 0);
 	put_cpus(cpus);
 	ck_assert_int_eq(fdt_begin_node(fdt, "openhcl"), 0);
-	ck_assert_int_eq(fdt_property(fdt, "isolation-type", isolation, (int)strlen(isolation) + 1), 0);
+	ck_assert_int_eq(fdt_property(fdt, "isolation-type", isolation, (int)strlen(isolation) + 1),
+			 0);
 	for (size_t i = 0; i < n; i++)
 		put_mem(&mem[i]);
 	ck_assert_int_eq(fdt_end_node(fdt), 0);
@@ -127,7 +128,8 @@ START_TEST(bad_trees)
 {
 	size_t len;
 
-	ck_assert_int_eq(bootdt_parse(fdt, build(good, ARRAY_SIZE(good), 0, "none"), &dt), -EBADMSG);
+	ck_assert_int_eq(bootdt_parse(fdt, build(good, ARRAY_SIZE(good), 0, "none"), &dt),
+			 -EBADMSG);
 	ck_assert_int_eq(bootdt_parse(fdt, build(good, ARRAY_SIZE(good), 1, "nonesuch"), &dt),
 			 -EBADMSG);
 	len = build(good, ARRAY_SIZE(good), 1, "snp");

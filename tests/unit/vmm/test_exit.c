@@ -483,5 +483,6 @@ UNIT_MAIN("vmm/exit", pio_read_sizes, pio_write_masks_and_unclaimed, pio_bad_siz
 	  pio_rip_wraps_outside_64bit, pio_single_step_traps, pio_clears_interrupt_shadow,
 	  page_invalid_uses_ioctl, mmio_load_and_store, mmio_moffs, mmio_unclaimed_reads_ones,
 	  mmio_translation_fault_is_injected, mmio_unsupported_is_ud,
-	  mmio_during_event_delivery_is_shutdown, protected_memory_is_counted, string_io, cpuid_leaves,
-	  msr_crash_with_message, eoi_and_triple_fault, extint_flow, kick_before_entry_is_not_lost)
+	  mmio_during_event_delivery_is_shutdown, protected_memory_is_counted, string_io,
+	  cpuid_leaves, msr_crash_with_message, eoi_and_triple_fault, extint_flow,
+	  kick_before_entry_is_not_lost)

@@ -131,7 +131,8 @@ static void forbid_system_calls(void)
 	};
 	struct sock_fprog prog = { .len = ARRAY_SIZE(code), .filter = code };
 
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog))
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
+	    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog))
 		_exit(99);
 }
 
@@ -184,7 +185,8 @@ END_TEST
 
 START_TEST(every_exit_was_served)
 {
-	static const enum exit_kind kinds[] = { EXIT_PIO, EXIT_MMIO, EXIT_MSR, EXIT_CPUID, EXIT_EOI };
+	static const enum exit_kind kinds[] = { EXIT_PIO, EXIT_MMIO, EXIT_MSR, EXIT_CPUID,
+						EXIT_EOI };
 
 	setup();
 	for (unsigned int i = 0; i < 1000; i++)
@@ -196,7 +198,7 @@ START_TEST(every_exit_was_served)
 }
 END_TEST
 
-/* --- two VPs ------------------------------------------------------------------------------------- */
+/* --- two VPs ---------------------------------------------------------------------------------- */
 
 struct slow_dev {
 	struct device dev;

@@ -92,7 +92,9 @@ static uint16_t take_event(void *ctx, vpidx_t vp, uint32_t connection, uint16_t 
 
 START_TEST(handlers_get_checked_input)
 {
-	struct hv_post_message_in in = { .connection = 1, .type = 1, .size = 240, .payload = { 0x5a } };
+	struct hv_post_message_in in = {
+		.connection = 1, .type = 1, .size = 240, .payload = { 0x5a }
+	};
 
 	setup();
 	mock.env.post_message = take_message;
@@ -184,7 +186,8 @@ START_TEST(vp_index_stops_at_unknown)
 			  HV_RESULT_MAKE(HV_INVALID_PARAMETER, 1ull));
 	ck_assert_uint_eq(call(HVCALL_GET_VP_INDEX_FROM_APIC_ID | 3ull << 32, IN_GPA, OUT_GPA + 4),
 			  HV_INVALID_ALIGNMENT);
-	ck_assert_uint_eq(call(HVCALL_GET_VP_INDEX_FROM_APIC_ID | 3ull << 32, IN_GPA, MOCK_RAM_BYTES),
+	ck_assert_uint_eq(call(HVCALL_GET_VP_INDEX_FROM_APIC_ID | 3ull << 32, IN_GPA,
+			       MOCK_RAM_BYTES),
 			  HV_INVALID_HYPERCALL_INPUT);
 }
 END_TEST

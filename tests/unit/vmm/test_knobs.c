@@ -143,5 +143,5 @@ START_TEST(host_time)
 }
 END_TEST
 
-UNIT_MAIN("vmm/knobs", defaults, names_and_legacy_names, nonsense_keeps_defaults, arguments, msi_decode,
-	  kib_lines, host_time)
+UNIT_MAIN("vmm/knobs", defaults, names_and_legacy_names, nonsense_keeps_defaults, arguments,
+	  msi_decode, kib_lines, host_time)

@@ -117,7 +117,9 @@ END_TEST
 /* Walk the page tables as the CPU would. */
 START_TEST(page_tables_map_4g)
 {
-	static const uint64_t addrs[] = { 0, 0x1ff000, 0x200000, 0x3fe00000, 0x40000000, 0xfffff000 };
+	static const uint64_t addrs[] = {
+		0, 0x1ff000, 0x200000, 0x3fe00000, 0x40000000, 0xfffff000
+	};
 	struct load_linux_cfg cfg;
 	static struct load_regs regs;
 

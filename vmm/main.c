@@ -50,7 +50,7 @@ static int watch_signals(struct vm *vm, struct loop_fd *lfd)
 	(void)sigaddset(&set, SIGTERM);
 	(void)sigaddset(&set, SIGUSR1);
 	(void)sigprocmask(SIG_BLOCK, &set, NULL);
-	(void)signal(SIGPIPE, SIG_IGN);
+	(void)sigaction(SIGPIPE, &(struct sigaction){ .sa_handler = SIG_IGN }, NULL);
 	vm->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (vm->signal_fd < 0)
 		return -errno;
@@ -122,7 +122,7 @@ int main(int argc, char **argv)
 	vm.times.daemon_start = timeline_now_ns();
 	timeline_mark("daemon");
 	knobs_read(&vm.knobs, NULL, NULL);
-	log_init(vm.knobs.log_level, vm.knobs.confidential, NULL, NULL);
+	logout_init(&vm.log, vm.knobs.log_level, vm.knobs.confidential);
 	vm.times.init_start = vm.knobs.kernel_boot_ns;
 	vm.signal_fd = -1;
 	r = start(&vm, argc, argv);

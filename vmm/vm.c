@@ -26,7 +26,7 @@
 #define PM_BASE 0x400
 #define PM_SCI 9
 
-/* --- the end of VTL0 ------------------------------------------------------------------------------ */
+/* --- the end of VTL0 -------------------------------------------------------------------------- */
 
 static void request_end(struct vm *vm, enum vm_end end)
 {
@@ -55,6 +55,7 @@ static void tell_host(void *ctx)
 {
 	struct vm *vm = ctx;
 
+	logout_flush(&vm->log);
 	switch ((enum vm_end)atomic_load(&vm->end)) {
 	case VM_END_POWER_OFF:
 		get_cli_power_off(vm->host.get, false);
@@ -94,7 +95,7 @@ static void on_end(void *ctx)
 	loop_timer_arm(&vm->drain_timer, loop_now_ns() + DRAIN_NS);
 }
 
-/* --- callbacks of the VP threads ------------------------------------------------------------------ */
+/* --- callbacks of the VP threads -------------------------------------------------------------- */
 
 static void on_vp_failed(void *ctx, vpidx_t vp, int err)
 {
@@ -145,7 +146,8 @@ static void log_crash_text(const struct vtl0_crash *c)
 
 		if (ch >= ' ' && ch < 0x7f)
 			line[n++] = ch;
-		if (n && (ch == '\n' || ch == '\0' || n == sizeof(line) - 1 || i + 1 == c->text_len)) {
+		if (n &&
+		    (ch == '\n' || ch == '\0' || n == sizeof(line) - 1 || i + 1 == c->text_len)) {
 			line[n] = '\0';
 			log_info(CONF, "VTL0: %s", line);
 			n = 0;
@@ -198,7 +200,7 @@ static void on_triple_fault(void *ctx, vpidx_t vp)
 	request_end(vm, VM_END_RESET);
 }
 
-/* --- figures ---------------------------------------------------------------------------------------- */
+/* --- figures ---------------------------------------------------------------------------------- */
 
 static void log_mem_once(struct vm *vm)
 {
@@ -232,7 +234,7 @@ void vm_log_stats(struct vm *vm)
 	stats_log_exits(exits);
 }
 
-/* --- start ------------------------------------------------------------------------------------------ */
+/* --- start ------------------------------------------------------------------------------------ */
 
 static int why(const char *what, int r)
 {
@@ -416,6 +418,7 @@ int vm_start(struct vm *vm)
 		log_err(ALLOWED, "host: %s (%d)", vm->host.why, r);
 		return r;
 	}
+	logout_attach(&vm->log, vm->ctl);
 	vm->times.host_ready = timeline_now_ns();
 	timeline_mark("host_ready");
 	if (vm->knobs.signal_vtl0_started)
@@ -438,6 +441,8 @@ void vm_stop(struct vm *vm)
 	vm->vps = NULL;
 	loop_timer_cancel(&vm->mem_timer);
 	loop_timer_cancel(&vm->drain_timer);
+	logout_flush(&vm->log);
+	logout_detach(&vm->log);
 	host_close(&vm->host);
 	machine_destroy(vm->machine);
 	gmem_destroy(vm->gm);

@@ -12,6 +12,7 @@
 #include "irqline.h"
 #include "knobs.h"
 #include "load_regs.h"
+#include "logout.h"
 #include "machine.h"
 #include "msi.h"
 #include "partition.h"
@@ -28,6 +29,7 @@ enum vm_end { VM_END_NONE, VM_END_POWER_OFF, VM_END_RESET, VM_END_HIBERNATE, VM_
 struct vm {
 	struct knobs knobs;
 	struct stats_times times;
+	struct logout log;
 	struct loop *ctl;
 	struct time_source time;
 
@@ -65,7 +67,7 @@ struct vm {
 
 /**
  * vm_start - bring the VM up until VTL0 runs
- * @vm: zeroed but for knobs, times, ctl
+ * @vm: zeroed but for knobs, times, log, ctl
  * Returns: 0; -errno: the reason is logged and was told to the host if there was one
  */
 must_check int vm_start(struct vm *vm);

@@ -3,10 +3,14 @@
 #include "loop.h"
 
 #include <errno.h>
+#include <linux/seccomp.h>
 #include <poll.h>
 #include <pthread.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "unit.h"
@@ -650,6 +654,44 @@ START_TEST(bad_fd_is_reported_once)
 }
 END_TEST
 
+/* ---- cost ------------------------------------------------------------------------------------ */
+
+/* In this mode the kernel kills the process for anything but read, write and exit. */
+static _Noreturn void ask_without_system_calls(struct loop *loop)
+{
+	int count = 0;
+
+	if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT) < 0)
+		_exit(2);
+	for (int i = 0; i < 1000; i++)
+		count += loop_pending(loop);
+	(void)syscall(SYS_exit, count ? 1 : 0);
+	__builtin_unreachable();
+}
+
+START_TEST(asking_makes_no_system_call)
+{
+	struct loop *loop = make(_i);
+	struct loop_timer timer;
+	int count = 0, status;
+	pid_t pid;
+
+	if (!loop || _i) /* epoll has to ask the kernel */
+		return;
+	loop_timer_init(&timer, loop, count_fn, &count);
+	loop_timer_arm(&timer, loop_now_ns() + 3600000 * MS);
+	settle(loop);
+	pid = fork();
+	ck_assert_int_ge(pid, 0);
+	if (pid == 0)
+		ask_without_system_calls(loop);
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert(WIFEXITED(status));
+	ck_assert_int_eq(WEXITSTATUS(status), 0);
+	loop_destroy(loop);
+}
+END_TEST
+
 /* ---- stopping, arguments --------------------------------------------------------------------- */
 
 static void *stopper(void *arg)
@@ -728,4 +770,4 @@ UNIT_MAIN_VARIANTS("rt/loop", N_BACKENDS, posts_run_in_order, work_may_post_itse
 		   fd_is_level_triggered, fd_makes_the_ring_fd_readable, fd_removed_in_its_callback,
 		   removed_socket_really_closes, more_fds_than_submission_entries,
 		   bad_fd_is_reported_once, stop_from_another_thread, owner_may_be_another_thread,
-		   bad_arguments)
+		   asking_makes_no_system_call, bad_arguments)

@@ -37,7 +37,7 @@ struct vmbus_serial {
 	uint8_t msg[VSERIAL_MAX_MESSAGE];
 };
 
-/* ---- failing ------------------------------------------------------------------------------------- */
+/* ---- failing --------------------------------------------------------------------------------- */
 
 static bool tx_drop_all(struct vmbus_serial *vs)
 {
@@ -78,7 +78,7 @@ static int send_now(struct vmbus_serial *vs, const void *msg, size_t len)
 	return 1;
 }
 
-/* ---- transmit ------------------------------------------------------------------------------------ */
+/* ---- transmit -------------------------------------------------------------------------------- */
 
 /* Take up to one message's worth out of the buffer; *ret_tell: a caller waits for the room. */
 static unsigned tx_take(struct vmbus_serial *vs, uint8_t *ret_data, bool *ret_tell)
@@ -108,7 +108,8 @@ static void pump_tx(struct vmbus_serial *vs)
 	if (!m.len)
 		return;
 	vs->tx_in_flight = true;
-	/* One in flight, and the ring holds hundreds: no room means a host that breaks the rules. */
+	/* One in flight, and the ring holds hundreds: no room means a host that breaks the rules.
+	 */
 	if (send_now(vs, &m, sizeof(m)) == 0)
 		fail(vs, "no room for a single transmission");
 	if (tell && vs->cfg.ops->tx_space)
@@ -136,7 +137,17 @@ size_t vmbus_serial_tx(struct vmbus_serial *vs, const uint8_t *data, size_t n)
 	return i;
 }
 
-/* ---- receive ------------------------------------------------------------------------------------- */
+bool vmbus_serial_idle(struct vmbus_serial *vs)
+{
+	bool empty;
+
+	(void)pthread_mutex_lock(&vs->lock);
+	empty = vs->tx_head == vs->tx_tail;
+	(void)pthread_mutex_unlock(&vs->lock);
+	return vs->state == STATE_FAILED || (empty && !vs->tx_in_flight);
+}
+
+/* ---- receive --------------------------------------------------------------------------------- */
 
 /* Give the UART what we hold; true when nothing is left. */
 static bool rx_deliver(struct vmbus_serial *vs)
@@ -171,7 +182,7 @@ void vmbus_serial_rx_ready(struct vmbus_serial *vs)
 	loop_post(vs->cfg.loop, &vs->work);
 }
 
-/* ---- messages ------------------------------------------------------------------------------------ */
+/* ---- messages -------------------------------------------------------------------------------- */
 
 static void on_version(struct vmbus_serial *vs, size_t len)
 {
@@ -276,7 +287,7 @@ static void on_gone(void *user)
 	fail(user, "the channel was closed");
 }
 
-/* ---- life cycle ---------------------------------------------------------------------------------- */
+/* ---- life cycle ------------------------------------------------------------------------------ */
 
 int vmbus_serial_create(const struct vmbus_serial_cfg *cfg, struct vmbus_serial **ret_vs)
 {

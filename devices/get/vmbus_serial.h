@@ -23,7 +23,8 @@ struct vmbus_serial;
 /* Channel of COM1..COM4 (index 0..3), for uio_chan_open(). */
 extern const struct guid vmbus_serial_instance[VMBUS_SERIAL_PORTS];
 
-/* What the UART gets. On the loop's thread, no lock of this module held. NULL members are ignored. */
+/* What the UART gets. On the loop's thread, no lock of this module held. NULL members are ignored.
+ */
 struct vmbus_serial_ops {
 	/* Input. Returns how many bytes were taken; the rest stays here until
 	 * vmbus_serial_rx_ready(). */
@@ -47,7 +48,8 @@ struct vmbus_serial_cfg {
  * vmbus_serial_create / vmbus_serial_start - make the port; negotiate on the loop
  * Returns: 0, -ENOMEM, -EPIPE. Context: the loop's thread or before it runs.
  */
-must_check int vmbus_serial_create(const struct vmbus_serial_cfg *cfg, struct vmbus_serial **ret_vs);
+must_check int vmbus_serial_create(const struct vmbus_serial_cfg *cfg,
+				   struct vmbus_serial **ret_vs);
 must_check int vmbus_serial_start(struct vmbus_serial *vs);
 void vmbus_serial_destroy(struct vmbus_serial *vs); /* accepts NULL; as get_cli_destroy() */
 
@@ -61,3 +63,7 @@ size_t vmbus_serial_tx(struct vmbus_serial *vs, const uint8_t *data, size_t n);
 
 /* The UART has room for input again after a short ops->rx. Any thread. */
 void vmbus_serial_rx_ready(struct vmbus_serial *vs);
+
+/* Has the host confirmed all output so far (or is the port dead)? Before a power-off, which takes
+ * another channel and would overtake it. Context: the loop's thread. */
+bool vmbus_serial_idle(struct vmbus_serial *vs);

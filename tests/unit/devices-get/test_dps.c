@@ -9,7 +9,7 @@
 
 #include "unit.h"
 
-/* ---- the reader ------------------------------------------------------------------------------------ */
+/* ---- the reader ------------------------------------------------------------------------------ */
 
 static struct json j;
 
@@ -44,9 +44,18 @@ static void done(void)
 
 START_TEST(accepts)
 {
-	static const char *const good[] = { "{}", "[]", "null", " true ", "0", "-0", "10.5e+3",
-					    "1E-2", "\"\"", "[1,[2,{}],\"x\"]",
-					    "{\"a\":{\"b\":[false]},\"c\":null}", "\"\\u00e9\\ud83d\\ude00\"",
+	static const char *const good[] = { "{}",
+					    "[]",
+					    "null",
+					    " true ",
+					    "0",
+					    "-0",
+					    "10.5e+3",
+					    "1E-2",
+					    "\"\"",
+					    "[1,[2,{}],\"x\"]",
+					    "{\"a\":{\"b\":[false]},\"c\":null}",
+					    "\"\\u00e9\\ud83d\\ude00\"",
 					    "\"\xc3\xa9\xf0\x9f\x98\x80\"" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
@@ -102,8 +111,10 @@ START_TEST(values)
 	uint64_t val;
 	bool flag;
 
-	ck_assert_int_eq(parse("{\"n\":18446744073709551615,\"m\":18446744073709551616,\"f\":1.0,"
-			       "\"s\":\"a\\u00e9\\n\",\"t\":true,\"n\":1,\"neg\":-1,\"b\":\"AQI=\"}"), 0);
+	ck_assert_int_eq(
+		parse("{\"n\":18446744073709551615,\"m\":18446744073709551616,\"f\":1.0,"
+		      "\"s\":\"a\\u00e9\\n\",\"t\":true,\"n\":1,\"neg\":-1,\"b\":\"AQI=\"}"),
+		0);
 	ck_assert_int_eq(json_u64(&j, json_member(&j, 0, "n"), UINT64_MAX, &val), 0);
 	ck_assert_uint_eq(val, UINT64_MAX);
 	ck_assert_int_eq(json_u64(&j, json_member(&j, 0, "n"), 5, &val), -EBADMSG);
@@ -138,8 +149,8 @@ static int base64(const char *s, size_t cap, uint8_t *buf, size_t *len)
 
 START_TEST(base64_forms)
 {
-	static const char *const bad[] = { "A", "AA", "AAA", "A===", "=AAA", "AA=A", "AAAA=", "A-AA",
-					   "AAAA AAA", "AA==AAAA" };
+	static const char *const bad[] = { "A",	   "AA",    "AAA",  "A===",	"=AAA",
+					   "AA=A", "AAAA=", "A-AA", "AAAA AAA", "AA==AAAA" };
 	uint8_t buf[16];
 	size_t len;
 
@@ -157,7 +168,7 @@ START_TEST(base64_forms)
 }
 END_TEST
 
-/* ---- platform settings ----------------------------------------------------------------------------- */
+/* ---- platform settings ----------------------------------------------------------------------- */
 
 #define STATIC_REQ                                                                                 \
 	"\"LegacyMemoryMap\":false,\"PauseAfterBootFailure\":true,\"PxeIpV6\":false,"              \
@@ -271,13 +282,15 @@ START_TEST(wrong_members_are_named)
 	bad(DOC("\"ConsoleMode\":4", STATIC_REQ SMBIOS, ""), "ConsoleMode");
 	bad(DOC("\"Com1\":true", STATIC_REQ SMBIOS, ""), "Com1");
 	bad(DOC("\"Com2\":{\"EnablePort\":\"yes\"}", STATIC_REQ SMBIOS, ""), "EnablePort");
-	bad(DOC("\"SecureBootTemplateId\":\"Mine\"", STATIC_REQ SMBIOS, ""), "SecureBootTemplateId");
+	bad(DOC("\"SecureBootTemplateId\":\"Mine\"", STATIC_REQ SMBIOS, ""),
+	    "SecureBootTemplateId");
 	bad(DOC("\"BiosGuid\":\"0102\"", STATIC_REQ SMBIOS, ""), "BiosGuid");
 	bad(DOC("\"BiosGuid\":\"01020304-0506-0708-090A_0B0C0D0E0F10\"", STATIC_REQ SMBIOS, ""),
 	    "BiosGuid");
 	bad(DOC("", STATIC_REQ SMBIOS ",\"PcatBootDeviceOrder\":[\"Network\"]", ""),
 	    "PcatBootDeviceOrder");
-	bad(DOC("", STATIC_REQ SMBIOS ",\"EfiDiagnosticsLogLevel\":3", ""), "EfiDiagnosticsLogLevel");
+	bad(DOC("", STATIC_REQ SMBIOS ",\"EfiDiagnosticsLogLevel\":3", ""),
+	    "EfiDiagnosticsLogLevel");
 	bad(DOC("", STATIC_REQ SMBIOS ",\"Vtl2Settings\":\"!!!!\"", ""), "Vtl2Settings");
 	bad(DOC("", STATIC_REQ SMBIOS ",\"Vtl2Settings\":\"A\"", ""), "Vtl2Settings");
 	bad(DOC("", STATIC_REQ SMBIOS ",\"Vtl2Settings\":5", ""), "Vtl2Settings");

@@ -118,8 +118,13 @@ START_TEST(output_reaches_the_fd)
 	char buf[64] = "";
 
 	setup(false);
+	ck_assert(vmbus_serial_idle(vs));
 	ck_assert_uint_eq(tx("login: ", 7), 7);
+	ck_assert(!vmbus_serial_idle(vs));
+	loop_poll(loop); /* sent, not confirmed */
+	ck_assert(!vmbus_serial_idle(vs));
 	settle();
+	ck_assert(vmbus_serial_idle(vs));
 	ck_assert_int_eq(read(far_end, buf, sizeof(buf)), 7);
 	ck_assert_str_eq(buf, "login: ");
 	teardown();
@@ -232,7 +237,7 @@ START_TEST(hung_up_terminal)
 }
 END_TEST
 
-/* ---- a host that lies ------------------------------------------------------------------------------ */
+/* ---- a host that lies ------------------------------------------------------------------------ */
 
 static struct pipe cli_end, host_end;
 static void *pages[2][4];
@@ -353,7 +358,7 @@ START_TEST(one_transmission_in_flight)
 }
 END_TEST
 
-/* ---- a guest that lies ------------------------------------------------------------------------------ */
+/* ---- a guest that lies ----------------------------------------------------------------------- */
 
 START_TEST(host_port_survives_nonsense)
 {

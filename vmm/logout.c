@@ -9,6 +9,10 @@
 
 #define LOG_AREA "log"
 
+/* The host offers this channel next to GET's, but its driver may bind a little later. */
+#define OPEN_STEP_NS (100ull * 1000000)
+#define OPEN_TRIES 20u
+
 static void to_stderr(const char *line)
 {
 	char buf[1200];
@@ -34,30 +38,42 @@ static void sink(void *ctx, enum log_level level, const char *line)
 
 void logout_init(struct logout *lo, enum log_level level, bool confidential)
 {
-	*lo = (struct logout){ .kmsg_read_fd = -1 };
+	*lo = (struct logout){ .kmsg_read_fd = -1, .confidential = confidential };
 	lo->kmsg_fd = open("/dev/kmsg", O_WRONLY | O_CLOEXEC);
 	lo->gel = gel_cli_create();
 	log_init(level, confidential, sink, lo);
 }
 
-void logout_attach(struct logout *lo, struct loop *loop)
+static void open_channel(void *ctx)
 {
-	int r;
+	struct logout *lo = ctx;
+	int r = uio_chan_open(&gel_cli_instance, &lo->chan);
 
-	if (!lo->gel)
+	if (r == -ENOENT && lo->tries++ < OPEN_TRIES) {
+		loop_timer_arm(&lo->retry, loop_now_ns() + OPEN_STEP_NS);
 		return;
-	r = uio_chan_open(&gel_cli_instance, &lo->chan);
+	}
 	if (r) {
 		log_info(ALLOWED, "no log channel of the host (%d)", r);
 		return;
 	}
-	lo->kmsg_read_fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-	gel_cli_attach(lo->gel, loop, uio_chan_pipe(lo->chan), lo->kmsg_read_fd);
-	r = uio_chan_start(lo->chan, loop);
+	if (!lo->confidential)
+		lo->kmsg_read_fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	gel_cli_attach(lo->gel, lo->loop, uio_chan_pipe(lo->chan), lo->kmsg_read_fd);
+	r = uio_chan_start(lo->chan, lo->loop);
 	if (r) {
 		log_warn(ALLOWED, "log channel does not start (%d)", r);
 		logout_detach(lo);
 	}
+}
+
+void logout_attach(struct logout *lo, struct loop *loop)
+{
+	if (!lo->gel)
+		return;
+	lo->loop = loop;
+	loop_timer_init(&lo->retry, loop, open_channel, lo);
+	open_channel(lo);
 }
 
 void logout_flush(struct logout *lo)
@@ -66,8 +82,16 @@ void logout_flush(struct logout *lo)
 		gel_cli_flush(lo->gel);
 }
 
+bool logout_idle(struct logout *lo)
+{
+	return !lo->chan || gel_cli_idle(lo->gel);
+}
+
 void logout_detach(struct logout *lo)
 {
+	if (lo->loop)
+		loop_timer_cancel(&lo->retry);
+	lo->loop = NULL;
 	if (!lo->chan)
 		return;
 	gel_cli_detach(lo->gel);

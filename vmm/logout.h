@@ -15,6 +15,10 @@
 struct logout {
 	int kmsg_fd; /* -1: lines go to stderr */
 	int kmsg_read_fd;
+	bool confidential; /* the kernel's log stays here */
+	unsigned int tries; /* to open the channel */
+	struct loop *loop; /* NULL = not attached */
+	struct loop_timer retry;
 	struct gel_cli *gel;
 	struct uio_chan *chan;
 };
@@ -24,12 +28,17 @@ void logout_init(struct logout *lo, enum log_level level, bool confidential);
 
 /**
  * logout_attach - open the host's log channel and begin to send
- * Without a channel the lines simply stay here. Context: the loop's thread (or before it runs).
+ * A channel that is not there yet is tried again for a while; without one the lines simply stay
+ * here. The kernel's log is relayed too, but not on a confidential VM.
+ * Context: the loop's thread (or before it runs).
  */
 void logout_attach(struct logout *lo, struct loop *loop);
 
 /* Hand over what is queued. Context: the loop's thread. */
 void logout_flush(struct logout *lo);
+
+/* Has the host taken all lines, or is there nobody to take them? Context: the loop's thread. */
+bool logout_idle(struct logout *lo);
 
 /* Back to the kernel's log alone. Context: the loop's thread; lines may still be logged. */
 void logout_detach(struct logout *lo);

@@ -443,6 +443,16 @@ void gel_cli_flush(struct gel_cli *gc)
 	watch_kmsg(gc);
 }
 
+bool gel_cli_idle(struct gel_cli *gc)
+{
+	if (!gc || !gc->pipe)
+		return true;
+	if (gc->rec_len || atomic_load_explicit(&gc->head, memory_order_relaxed) !=
+				   atomic_load_explicit(&gc->tail, memory_order_acquire))
+		return false;
+	return pipe_drained(gc->pipe) != 0; /* an error: nobody takes anything any more */
+}
+
 uint64_t gel_cli_missed(const struct gel_cli *gc)
 {
 	return atomic_load_explicit(&gc->missed, memory_order_relaxed);

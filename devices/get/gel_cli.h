@@ -9,6 +9,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "guid.h"
@@ -54,6 +55,10 @@ void gel_cli_detach(struct gel_cli *gc);
  * Context: the loop's thread.
  */
 void gel_cli_flush(struct gel_cli *gc);
+
+/* Has the host taken everything? True as well when there is nobody to take it (NULL, not attached,
+ * failed). Context: the loop's thread. */
+bool gel_cli_idle(struct gel_cli *gc);
 
 /* Lines of the daemon lost since the start, for inspect. Any thread. */
 uint64_t gel_cli_missed(const struct gel_cli *gc);

@@ -13,7 +13,7 @@
 
 #include "unit.h"
 
-#define PAGES 2u
+#define PAGES 8u
 
 struct half {
 	_Alignas(KEEL_PAGE_SIZE) uint8_t ctl[KEEL_PAGE_SIZE];
@@ -252,13 +252,35 @@ START_TEST(full_channel)
 	}
 	for (int i = 0; i < 5; i++)
 		gel_cli_flush(gc); /* no room: nothing is lost, nothing twice */
-	/* The ring of two pages is full long before the end. */
+	/* The channel is full long before the end. */
 	while (settle_and_take()) {
 		snprintf(line, sizeof(line), "line %u", n++);
 		ck_assert_str_eq(got.text, line);
 	}
 	ck_assert_uint_eq(n, 300);
 	ck_assert_uint_eq(gel_cli_missed(gc), 0);
+	teardown();
+}
+END_TEST
+
+/* A backlog is sent in several turns of the loop: others get theirs in between. */
+START_TEST(short_turns)
+{
+	unsigned n = 0;
+
+	setup(false);
+	for (int i = 0; i < 100; i++)
+		gel_cli_put(gc, LOG_INFO, "keel info vm: x");
+	gel_cli_attach(gc, loop, &ours, -1);
+	loop_poll(loop);
+	while (take())
+		n++;
+	ck_assert_uint_ge(n, 10);
+	ck_assert_uint_lt(n, 60);
+	ck_assert(loop_pending(loop));
+	while (settle_and_take())
+		n++;
+	ck_assert_uint_eq(n, 100);
 	teardown();
 }
 END_TEST
@@ -277,6 +299,34 @@ START_TEST(flush)
 	ck_assert(take());
 	ck_assert_str_eq(got.text, "of the kernel");
 	expect_none();
+	teardown();
+}
+END_TEST
+
+START_TEST(idle)
+{
+	setup(false);
+	gel_cli_put(gc, LOG_INFO, "keel info vm: x");
+	ck_assert(gel_cli_idle(gc)); /* there is nobody to wait for */
+	ck_assert(gel_cli_idle(NULL));
+	attach();
+	settle();
+	ck_assert(!gel_cli_idle(gc)); /* in the channel */
+	ck_assert(take());
+	ck_assert(gel_cli_idle(gc));
+	gel_cli_put(gc, LOG_INFO, "keel info vm: y");
+	ck_assert(!gel_cli_idle(gc)); /* queued */
+	settle();
+	ck_assert(take());
+	for (int i = 0; i < 200; i++)
+		gel_cli_put(gc, LOG_INFO, "keel info vm: z");
+	for (int i = 0; i < 500 && !gel_cli_idle(gc); i++)
+		ck_assert(settle_and_take());
+	ck_assert(gel_cli_idle(gc));
+	gel_cli_put(gc, LOG_INFO, "keel info vm: nobody");
+	ours.failed = true;
+	settle();
+	ck_assert(gel_cli_idle(gc));
 	teardown();
 }
 END_TEST
@@ -555,6 +605,6 @@ START_TEST(threads)
 }
 END_TEST
 
-UNIT_MAIN_VARIANTS("devices-get/gel_cli", 4, early_lines, odd_lines, overflow, full_channel, flush,
-		   kernel_lines, own_lines, kernel_gap, kernel_not_wanted, storm,
-		   storm_full_channel, kernel_ends, host_breaks, threads)
+UNIT_MAIN_VARIANTS("devices-get/gel_cli", 4, early_lines, odd_lines, overflow, full_channel,
+		   short_turns, flush, idle, kernel_lines, own_lines, kernel_gap, kernel_not_wanted,
+		   storm, storm_full_channel, kernel_ends, host_breaks, threads)

@@ -11,6 +11,7 @@ BOOTS=50
 ONLY=
 PASSED=0
 FAILED=()
+REPEATED=()
 EMULATOR_FAULTS=0
 OUT=$BUILD/test-results
 
@@ -28,6 +29,23 @@ usage_test() {
 	EOT
 }
 
+# One try of a case, in a shell of its own whose commands must all succeed. Leaves errexit off.
+attempt() {
+	local log=$1 rc
+	shift
+	rm -rf "$CASE_DIR"
+	mkdir -p "$CASE_DIR"
+	set +e
+	(set -e; "$@") >"$log" 2>&1 </dev/null
+	rc=$?
+	EMULATOR_FAULTS=$((EMULATOR_FAULTS + $(grep -c 'the emulator failed' "$log")))
+	return "$rc"
+}
+
+# Under emulation an end-to-end case gets a second try: what runs there suffers from the emulator
+# in more ways than the ones that can be told for certain. Repeats are listed, never hidden, and
+# nothing gets a third one.
+#
 # run_case NAME COMMAND...: one line of progress, one log, one verdict.
 run_case() {
 	local name=$1 log start=$SECONDS rc=0
@@ -36,10 +54,15 @@ run_case() {
 	log=$OUT/${name//\//-}.log
 	printf '%-44s ' "$name"
 	CASE_DIR=$OUT/${name//\//-}.d
-	rm -rf "$CASE_DIR"
-	mkdir -p "$CASE_DIR"
-	("$@") >"$log" 2>&1 </dev/null || rc=$?
-	EMULATOR_FAULTS=$((EMULATOR_FAULTS + $(grep -c 'the emulator failed' "$log" || true)))
+	attempt "$log" "$@"
+	rc=$?
+	if [ "$rc" -ne 0 ] && [[ $name == e2e/* ]] && [ -n "${OUTER:-}" ]; then
+		REPEATED+=("$name: $(grep -hm 1 -E 'expected:|hvhost: ' "$log" || true)")
+		cp -f "$log" "${log%.log}.first.log"
+		attempt "$log" "$@"
+		rc=$?
+	fi
+	set -e
 	if [ "$rc" -eq 0 ]; then
 		PASSED=$((PASSED + 1))
 		printf 'ok      %4d s\n' $((SECONDS - start))
@@ -78,6 +101,7 @@ main_test() {
 		shift
 	done
 	mkdir -p "$OUT"
+	rm -f "$OUT/endurance.txt"
 	build_all auto
 	lock_build
 	build_test_closure
@@ -92,6 +116,8 @@ main_test() {
 	. "$ROOT/tests/e2e/cases.sh"
 	e2e_all
 
+	[ ! -s "$OUT/endurance.txt" ] || cat "$OUT/endurance.txt"
+	[ ${#REPEATED[@]} -eq 0 ] || printf 'passed or failed only at the second try: %s\n' "${REPEATED[@]}"
 	[ "$EMULATOR_FAULTS" -eq 0 ] ||
 		printf 'faults of the emulator itself, recognised and repeated: %d\n' "$EMULATOR_FAULTS"
 	[ ${#FAILED[@]} -eq 0 ] || printf 'failed: %s\n' "${FAILED[@]}"

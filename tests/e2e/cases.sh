@@ -3,11 +3,11 @@
 #
 # End-to-end cases: the real image, the real kernel and daemon, an unmodified guest. Sourced by
 # tests/run.sh, which provides run_case, HVHOST, IMAGE, OUTER and the build functions. A case fails
-# by a non-zero status; `want` explains what was expected.
+# as soon as one of its commands does; `want` explains what was expected and ends it.
 
 want() {
 	printf 'expected: %s\n' "$*"
-	return 1
+	exit 1
 }
 
 # hv [options...]: one run of our image; the log stays in the case's folder.
@@ -120,13 +120,22 @@ case_kill() {
 	[ ! -e "$sock" ] || want "no socket left behind"
 }
 
+# Boots in a row. Under emulation a failed boot is repeated once, listed and counted; one in ten is
+# the most that passes, on real hardware none.
 case_endurance() {
-	local i out
+	local i out bad=0 allowed=0
+	[ -z "${OUTER:-}" ] || allowed=$(((BOOTS + 9) / 10))
 	for ((i = 1; i <= BOOTS; i++)); do
-		out=$(hv --exec 'echo up') || want "boot $i of $BOOTS to succeed"
-		[ "$out" = up ] || want "boot $i of $BOOTS to print its word, got: $out"
+		if ! out=$(hv --exec 'echo up') || [ "$out" != up ]; then
+			bad=$((bad + 1))
+			printf 'boot %d failed (%d so far), got: %s\n' "$i" "$bad" "$out"
+			tail -n 3 "$CASE_DIR/run.log"
+			[ "$bad" -le "$allowed" ] || want "$BOOTS boots in a row to succeed"
+			[ "$(hv --exec 'echo up')" = up ] || want "boot $i to succeed at the second try"
+		fi
 		printf 'boot %d of %d\n' "$i" "$BOOTS"
 	done
+	printf '%d boots, %d of them repeated\n' "$BOOTS" "$bad" | tee "$OUT/endurance.txt"
 }
 
 # expect_sentence PATTERN COMMAND...: the command fails and says why in one sentence.
@@ -158,8 +167,8 @@ case_bad_use() {
 	expect_sentence 'does not take' "$HVHOST" run --image "$IMAGE" --vps 0
 	expect_sentence 'unknown option' "$HVHOST" run --image "$IMAGE" --frobnicate
 	expect_sentence 'no flavour' "$ROOT/keel" run --flavour no-such --exec true
-	expect_sentence 'kvm|KVM' "$HVHOST" run --image "$IMAGE" --host kvm --outer /nonexistent --exec true ||
-		[[ $("$HVHOST" probe) == kvm* ]]
+	[[ $("$HVHOST" probe) == kvm* ]] ||
+		expect_sentence 'kvm|KVM' "$HVHOST" run --image "$IMAGE" --host kvm --exec true
 	expect_sentence 'outer VM' "$HVHOST" run --image "$IMAGE" --host tcg --outer /nonexistent --exec true
 	expect_sentence 'QEMU' env PATH=/nonexistent "$HVHOST" run --image "$IMAGE" --host tcg \
 		--outer "${OUTER:-/nonexistent}" --exec true
@@ -185,7 +194,7 @@ case_disk_full() {
 	local small=$CASE_DIR/small
 	mkdir -p "$small"
 	mount -t tmpfs -o size=1m tmpfs "$small" || { printf 'no right to mount: nothing to see here\n'; return 0; }
-	trap 'umount "$small"' EXIT
+	trap 'umount "$CASE_DIR/small"' EXIT
 	expect_sentence 'No space|disk.*full|cannot write' "$HOST_DIR/igvm-build/tool/keel-igvm" build \
 		--manifest "$ROOT/igvm-build/manifests/x64-direct-release.json" \
 		--resources "$BUILD/resources-${IMAGE##*/}.json" --output "$small/out.igvm"

@@ -229,8 +229,7 @@ static int start_agent(struct front *f, int *ret_fd)
 
 	if (!f->tcg)
 		return start_here(f, ret_fd);
-	if (f->outer.trace_fd >= 0)
-		(void)close(f->outer.trace_fd);
+	outer_fini(&f->outer);
 	r = outer_start(&cfg, &f->outer);
 	f->child = f->outer.pid;
 	*ret_fd = f->outer.link_fd;
@@ -405,6 +404,8 @@ static int attempt(struct front *f, int *ret_wait)
 	f->link = NULL;
 	while (waitpid(f->child, ret_wait, 0) < 0 && errno == EINTR)
 		;
+	if (f->tcg && f->log_fd >= 0)
+		outer_copy_console(&f->outer, f->log_fd);
 	return 0;
 }
 
@@ -452,12 +453,12 @@ static int run_attempts(struct front *f)
 			break;
 		faults++;
 		if (f->streaming || faults > EMULATOR_RETRIES) {
-			say("the emulator failed (outer VM triple fault)%s",
+			say("the emulator failed (outer VM died)%s",
 			    f->streaming ? " after output had been printed; run it again"
 					 : " again and again; giving up");
 			return STATUS_EMULATOR;
 		}
-		say("the emulator failed (outer VM triple fault); starting over (%u)", faults);
+		say("the emulator failed (outer VM died); starting over (%u)", faults);
 		f->held_len = 0;
 		summary_init(&f->sum);
 		f->power_off_sent = false;
@@ -528,8 +529,7 @@ static void close_things(struct front *f)
 	}
 	if (f->log_fd >= 0)
 		(void)close(f->log_fd);
-	if (f->outer.trace_fd >= 0)
-		(void)close(f->outer.trace_fd);
+	outer_fini(&f->outer);
 	free(f->held);
 }
 
@@ -564,7 +564,8 @@ int front_run(const struct opts *opts)
 	if (!f)
 		return STATUS_FAILED;
 	f->o = opts;
-	f->log_fd = f->sig_fd = f->listen_fd = f->outer.trace_fd = -1;
+	f->log_fd = f->sig_fd = f->listen_fd = -1;
+	f->outer.trace_fd = f->outer.console_fd = -1;
 	summary_init(&f->sum);
 	status = run(f);
 	close_things(f);

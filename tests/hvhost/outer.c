@@ -20,8 +20,9 @@
 #define QEMU "qemu-system-x86_64"
 /* The outer kernel, page cache, hvhost and VTL2's memory. */
 #define OUTER_MARGIN_MIB 768
-#define QEMU_LINK_FD 3
-#define QEMU_TRACE_FD 4
+/* Link, record of CPU resets, console: 3, 4 and 5 on the command line below. */
+#define QEMU_FIRST_FD 3
+#define QEMU_FDS 3
 
 static int need_file(const char *dir, const char *name, char *ret_path, size_t size)
 {
@@ -89,8 +90,21 @@ static int check_qemu(void)
 	return 0;
 }
 
+/* The descriptors QEMU is told of by number; out of the way first, so that none is overwritten. */
+static void place_fds(int link_fd, const struct outer *mine)
+{
+	int fds[QEMU_FDS] = { link_fd, mine->trace_fd, mine->console_fd };
+
+	for (int i = 0; i < QEMU_FDS; i++)
+		fds[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, 64);
+	for (int i = 0; i < QEMU_FDS; i++) {
+		if (fds[i] < 0 || dup2(fds[i], QEMU_FIRST_FD + i) < 0)
+			_exit(126);
+	}
+}
+
 static _Noreturn void exec_qemu(const struct outer_cfg *cfg, const char *kernel, const char *initrd,
-				int link_fd, int trace_fd, pid_t parent)
+				int link_fd, const struct outer *mine, pid_t parent)
 {
 	char mem[32], drive[512];
 	int null = open("/dev/null", O_RDWR);
@@ -103,18 +117,13 @@ static _Noreturn void exec_qemu(const struct outer_cfg *cfg, const char *kernel,
 	(void)dup2(null, 1);
 	if (cfg->log_fd >= 0)
 		(void)dup2(cfg->log_fd, 2);
-	if (dup2(link_fd, QEMU_LINK_FD) < 0)
-		_exit(126);
-	(void)fcntl(QEMU_LINK_FD, F_SETFD, 0);
-	if (dup2(trace_fd, QEMU_TRACE_FD) < 0)
-		_exit(126);
-	(void)fcntl(QEMU_TRACE_FD, F_SETFD, 0);
+	place_fds(link_fd, mine);
 	snprintf(mem, sizeof(mem), "%lluM",
 		 (unsigned long long)(cfg->guest_bytes >> 20) + OUTER_MARGIN_MIB);
 	snprintf(drive, sizeof(drive), "file=%s,format=raw,if=virtio,readonly=on", cfg->image);
 	execlp(QEMU, QEMU, "-accel", "tcg,thread=multi", "-machine", "q35", "-cpu", "max", "-m",
 	       mem, "-smp", "2", "-nodefaults", "-no-user-config", "-display", "none", "-monitor",
-	       "none", "-chardev", "file,id=console,path=/dev/stderr,append=on", "-serial",
+	       "none", "-chardev", "file,id=console,path=/proc/self/fd/5,append=on", "-serial",
 	       "chardev:console", "-d", "cpu_reset", "-D", "/proc/self/fd/4", "-no-reboot",
 	       "-kernel", kernel, "-initrd", initrd, "-append",
 	       "console=ttyS0 quiet mitigations=off panic=-1", "-drive", drive, "-device",
@@ -125,12 +134,27 @@ static _Noreturn void exec_qemu(const struct outer_cfg *cfg, const char *kernel,
 	_exit(126);
 }
 
+static int make_channels(struct outer *o, int *ret_agent_fd)
+{
+	int sv[2];
+
+	o->trace_fd = memfd_create("cpu_reset", MFD_CLOEXEC);
+	o->console_fd = memfd_create("console", MFD_CLOEXEC);
+	if (o->trace_fd < 0 || o->console_fd < 0 ||
+	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv) < 0)
+		return -errno;
+	o->link_fd = sv[0];
+	*ret_agent_fd = sv[1];
+	return 0;
+}
+
 int outer_start(const struct outer_cfg *cfg, struct outer *ret_outer)
 {
+	struct outer o = { .link_fd = -1, .trace_fd = -1, .console_fd = -1 };
 	char kernel[512], initrd[512];
-	auto_close int trace = -1;
-	int sv[2], r;
-	pid_t parent = getpid(), pid;
+	auto_close int agent_fd = -1;
+	pid_t parent = getpid();
+	int r;
 
 	if (!cfg->dir) {
 		fprintf(stderr, "hvhost: --outer DIR is needed where there is no usable KVM\n");
@@ -141,45 +165,78 @@ int outer_start(const struct outer_cfg *cfg, struct outer *ret_outer)
 		r = need_file(cfg->dir, "initramfs.cpio", initrd, sizeof(initrd));
 	if (r == 0)
 		r = check_qemu();
-	if (r < 0)
-		return r;
-	trace = memfd_create("cpu_reset", MFD_CLOEXEC);
-	if (trace < 0)
-		return -errno;
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv) < 0)
-		return -errno;
-	pid = fork();
-	if (pid == 0)
-		exec_qemu(cfg, kernel, initrd, sv[1], trace, parent);
-	(void)close(sv[1]);
-	if (pid < 0) {
-		r = -errno;
-		(void)close(sv[0]);
+	if (r == 0)
+		r = make_channels(&o, &agent_fd);
+	if (r == 0) {
+		o.pid = fork();
+		if (o.pid == 0)
+			exec_qemu(cfg, kernel, initrd, agent_fd, &o, parent);
+		r = o.pid < 0 ? -errno : 0;
+	}
+	if (r < 0) {
+		if (o.link_fd >= 0)
+			(void)close(o.link_fd);
+		outer_fini(&o);
 		return r;
 	}
-	*ret_outer = (struct outer){ .pid = pid, .link_fd = sv[0], .trace_fd = take_fd(&trace) };
+	*ret_outer = o;
 	return 0;
 }
 
-static bool trace_has_triple_fault(int fd)
+void outer_fini(struct outer *o)
 {
+	if (o->trace_fd >= 0)
+		(void)close(o->trace_fd);
+	if (o->console_fd >= 0)
+		(void)close(o->console_fd);
+	o->trace_fd = o->console_fd = -1;
+}
+
+/* Does the file hold the text? Pieces overlap, so that nothing is missed at their borders. */
+static bool file_has(int fd, const char *text)
+{
+	const size_t overlap = 64;
 	char buf[4096];
 	ssize_t n;
 
-	for (off_t off = 0; (n = pread(fd, buf, sizeof(buf), off)) > 16; off += n - 16) {
-		if (memmem(buf, (size_t)n, "Triple fault", 12))
+	for (off_t off = 0; (n = pread(fd, buf, sizeof(buf), off)) > 0;
+	     off += n - (ssize_t)overlap) {
+		if (memmem(buf, (size_t)n, text, strlen(text)))
 			return true;
+		if ((size_t)n <= overlap)
+			break;
 	}
 	return false;
 }
 
-bool outer_is_emulator_fault(const struct outer *outer, int wait_status, bool ended)
+/*
+ * A stock kernel that panics for a reason of its own, and not because its only program died, was
+ * let down by the CPU it ran on: translated code that another CPU had patched, most often.
+ */
+static bool outer_kernel_died(const struct outer *o)
+{
+	return file_has(o->console_fd, "Kernel panic - not syncing") &&
+	       !file_has(o->console_fd, "Attempted to kill init");
+}
+
+bool outer_is_emulator_fault(const struct outer *o, int wait_status, bool ended)
 {
 	if (ended)
 		return false;
 	if (WIFEXITED(wait_status) && WEXITSTATUS(wait_status) == 0)
-		return trace_has_triple_fault(outer->trace_fd);
+		return file_has(o->trace_fd, "Triple fault") || outer_kernel_died(o);
 	/* QEMU itself died; a SIGKILL or SIGTERM is somebody's wish. */
 	return WIFSIGNALED(wait_status) && WTERMSIG(wait_status) != SIGKILL &&
 	       WTERMSIG(wait_status) != SIGTERM;
+}
+
+void outer_copy_console(const struct outer *o, int log_fd)
+{
+	char buf[4096];
+	ssize_t n;
+
+	for (off_t off = 0; (n = pread(o->console_fd, buf, sizeof(buf), off)) > 0; off += n) {
+		if (write(log_fd, buf, (size_t)n) != n)
+			break;
+	}
 }

@@ -12,13 +12,14 @@ struct outer_cfg {
 	const char *dir; /* holds vmlinuz and initramfs.cpio */
 	const char *image;
 	uint64_t guest_bytes; /* VTL0 memory: the outer VM gets that and a margin */
-	int log_fd; /* the outer kernel's console and QEMU's complaints; -1 = stderr */
+	int log_fd; /* QEMU's complaints; -1 = stderr */
 };
 
 struct outer {
 	pid_t pid;
 	int link_fd; /* our end of the agent's link */
 	int trace_fd; /* QEMU's record of CPU resets */
+	int console_fd; /* what the outer kernel said */
 };
 
 /**
@@ -28,12 +29,18 @@ struct outer {
  */
 must_check int outer_start(const struct outer_cfg *cfg, struct outer *ret_outer);
 
+/* Close the records. Accepts fds of -1. */
+void outer_fini(struct outer *outer);
+
 /**
- * outer_is_emulator_fault - did QEMU itself fail, as opposed to anything that ran in it?
- * The outer VM triple-faults once in a while under emulation: with -no-reboot QEMU then ends with
- * status 0 and its record of CPU resets says "Triple fault". A triple fault of a guest inside the
- * outer VM is KVM's business there and leaves no such record; the agent always leaves through the
- * debug-exit device, with an odd status.
+ * outer_is_emulator_fault - did the emulator fail, as opposed to anything that ran in it?
+ * Two signs, both of the outer VM's own kernel, which is Debian's and none of our business: it
+ * triple-faulted (QEMU ends with status 0, its record of CPU resets says "Triple fault"), or it
+ * panicked although its only program lived. A fault of VTL2 or VTL0 is KVM's business there and
+ * leaves neither; the agent always leaves through the debug-exit device, with an odd status.
  * @wait_status: as from waitpid(); @ended: the agent's last frame had arrived
  */
 bool outer_is_emulator_fault(const struct outer *outer, int wait_status, bool ended);
+
+/* Append the outer kernel's console to the log. */
+void outer_copy_console(const struct outer *outer, int log_fd);

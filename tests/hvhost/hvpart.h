@@ -27,6 +27,8 @@
 struct com3;
 struct vmbus_host;
 
+#define HVVP_PIO_LENS 16
+
 /* Index of a VTL in our arrays, and its number for the guest. */
 enum vtl_index { VTL0, VTL2, VTL_COUNT };
 #define VTL_NUMBER(i) ((uint8_t)((i) == VTL2 ? 2 : 0))
@@ -109,6 +111,7 @@ struct hvvp {
 	_Atomic bool waiting; /* on part->hold_cond */
 
 	bool in_vtl0;
+	bool fpu_lent; /* VTL2 works on VTL0's vector registers */
 	bool op_pending; /* KVM completes an access of VTL0's vCPU when that runs next */
 	_Atomic bool vtl2_enabled, start_claimed;
 	struct hv_vp_context start_ctx; /* valid once started, if not the BSP */
@@ -123,6 +126,12 @@ struct hvvp {
 	uint64_t secure_config;
 	uint64_t vtl2_rip, vtl2_rsp; /* where VTL2 was when it last ran */
 	uint32_t fault_repeats; /* accesses in a row that KVM refused and we saw no reason for */
+	/* Lengths of port instructions by address: drivers use few. A stale one does no harm, because
+	 * KVM completes the instruction with its own. */
+	struct {
+		uint64_t rip;
+		uint8_t ilen;
+	} pio_len[HVVP_PIO_LENS];
 	struct kvm_regs saved; /* ICPT_CPUID: VTL0's registers meanwhile */
 
 	struct stimer stimer[HV_STIMER_COUNT]; /* VTL2's */

@@ -196,6 +196,30 @@ static enum x86_code code_kind(const struct fault *f)
 	return f->s->cs.db ? X86_CODE_32 : X86_CODE_16;
 }
 
+static void copy_fpu(struct hvvp *vp, enum vtl_index from, enum vtl_index to)
+{
+	struct kvm_xsave x;
+	int r = kvm_ioctl(vp->vtl[from].cpu.fd, KVM_GET_XSAVE, &x);
+
+	if (r == 0)
+		r = kvm_ioctl(vp->vtl[to].cpu.fd, KVM_SET_XSAVE, &x);
+	if (r < 0)
+		log_warn_rl(ALLOWED, "vp %u: vector registers not copied (%d)", vp->index, r);
+}
+
+void icpt_fpu_lend(struct hvvp *vp)
+{
+	copy_fpu(vp, VTL0, VTL2);
+	vp->fpu_lent = true;
+}
+
+void icpt_fpu_take(struct hvvp *vp)
+{
+	if (vp->fpu_lent)
+		copy_fpu(vp, VTL2, VTL0);
+	vp->fpu_lent = false;
+}
+
 static void deliver(struct fault *f, const uint8_t *bytes, uint32_t n)
 {
 	struct hvvp *vp = f->vp;
@@ -212,6 +236,8 @@ static void deliver(struct fault *f, const uint8_t *bytes, uint32_t n)
 	m.gpa = f->gpa;
 	m.ibytes_count = (uint8_t)n;
 	memcpy(m.ibytes, bytes, n);
+	if (f->insn.map != X86_MAP_1B)
+		icpt_fpu_lend(vp);
 	icpt_begin(vp, ICPT_DETACHED, f->r->rip, f->insn.len);
 	icpt_header(vp, &m.h, f->r->rip, f->insn.len, f->write ? HV_ACC_WRITE : HV_ACC_READ);
 	icpt_deliver(vp, ram ? HVMSG_GPA_INTERCEPT : HVMSG_UNMAPPED_GPA, &m, sizeof(m));

@@ -133,13 +133,11 @@ void icpt_sints_free(struct hvvp *vp, uint16_t sints)
 
 void icpt_exec_fault(struct hvvp *vp)
 {
-	const struct kvm_run *run = vp->vtl[VTL0].cpu.run;
-	struct kvm_regs *r = vp_regs(vp, VTL0);
+	const struct kvm_regs *r = vp_regs(vp, VTL0);
 	struct kvm_translation tr = { .linear_address = r->rip };
 	struct hv_mem_msg m = { 0 };
 	uint32_t n = icpt_fetch(vp, r->rip, m.ibytes, 15);
 
-	(void)run;
 	if (!vp_sregs(vp, VTL0)->cs.l)
 		tr.linear_address = (tr.linear_address + vp_sregs(vp, VTL0)->cs.base) & 0xffffffff;
 	if (kvm_ioctl(vp->vtl[VTL0].cpu.fd, KVM_TRANSLATE, &tr) == 0 && tr.valid)
@@ -148,7 +146,7 @@ void icpt_exec_fault(struct hvvp *vp)
 	m.info = HV_MEM_GVA_VALID;
 	m.ibytes_count = (uint8_t)n;
 	icpt_begin(vp, ICPT_DETACHED, r->rip, 0);
-	icpt_header(vp, &m.h, r->rip, 0, HV_ACC_EXECUTE);
+	icpt_header(vp, &m.h, r->rip, 0, n ? HV_ACC_READ : HV_ACC_EXECUTE);
 	icpt_deliver(vp, HVMSG_UNMAPPED_GPA, &m, sizeof(m));
 }
 

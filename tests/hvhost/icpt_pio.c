@@ -49,6 +49,22 @@ static uint8_t plain_length(const uint8_t *b, uint32_t n, bool is_long, bool in)
 	return (uint8_t)(i + (op & 8 ? 1 : 2));
 }
 
+/* Length of the port instruction at RIP, from memory or as found before; 0: something else. */
+static uint8_t length_at(struct hvvp *vp, uint64_t rip, bool in)
+{
+	uint64_t key = rip << 1 | in;
+	size_t slot = (rip ^ rip >> 8) % HVVP_PIO_LENS;
+	uint8_t bytes[INSN_BYTES], ilen;
+
+	if (vp->pio_len[slot].rip == key)
+		return vp->pio_len[slot].ilen;
+	ilen = plain_length(bytes, icpt_fetch(vp, rip, bytes, sizeof(bytes)), vp_sregs(vp, VTL0)->cs.l,
+			    in);
+	vp->pio_len[slot].rip = key;
+	vp->pio_len[slot].ilen = ilen;
+	return ilen;
+}
+
 static uint64_t size_mask(uint8_t size)
 {
 	return (1ull << size * 8) - 1;
@@ -107,12 +123,11 @@ static bool is_hypercall(struct hvvp *vp)
 void icpt_pio_exit(struct hvvp *vp)
 {
 	struct kvm_run *run = vp->vtl[VTL0].cpu.run;
-	const struct kvm_sregs *s = vp_sregs(vp, VTL0);
 	bool in = run->io.direction == KVM_EXIT_IO_IN;
 	uint8_t *data = (uint8_t *)run + run->io.data_offset;
 	uint32_t total = run->io.size * run->io.count;
 	uint64_t rip = run->s.regs.regs.rip;
-	uint8_t bytes[INSN_BYTES], ilen = 0;
+	uint8_t ilen = 0;
 
 	if (is_hypercall(vp)) {
 		vp_count(vp, VTL0, SESSION_EXIT_HYPERCALL);
@@ -128,7 +143,7 @@ void icpt_pio_exit(struct hvvp *vp)
 		ilen = 1;
 		rip -= 1;
 	} else if (run->io.count == 1) {
-		ilen = plain_length(bytes, icpt_fetch(vp, rip, bytes, sizeof(bytes)), s->cs.l, in);
+		ilen = length_at(vp, rip, in);
 	}
 	/* A string element, or code that changed meanwhile: any length serves, KVM has its own. */
 	icpt_begin(vp, in ? ICPT_PIO_IN : ICPT_PIO_OUT, rip, ilen ? ilen : 1);

@@ -153,6 +153,7 @@ void icpt_finish(struct hvvp *vp)
 		icpt_cpuid_finish(vp);
 		break;
 	case ICPT_DETACHED:
+		icpt_fpu_take(vp);
 		vp->icpt.kind = ICPT_NONE;
 		break;
 	case ICPT_NONE:

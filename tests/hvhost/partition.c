@@ -82,13 +82,13 @@ static int init_clock(struct hvpart *part)
 
 static int make_vms(struct hvpart *part)
 {
-	int r = kvm_vm_create(&part->sys, KVM_MSR_EXIT_REASON_INVAL | KVM_MSR_EXIT_REASON_UNKNOWN,
-			      false);
+	const uint64_t reasons = KVM_MSR_EXIT_REASON_INVAL | KVM_MSR_EXIT_REASON_UNKNOWN;
+	int r = kvm_vm_create(&part->sys, reasons, false);
 
 	if (r < 0)
 		return r;
 	part->vtl[VTL0].vm = r;
-	r = kvm_vm_create(&part->sys, 0, true);
+	r = kvm_vm_create(&part->sys, reasons, true);
 	if (r < 0)
 		return r;
 	part->vtl[VTL2].vm = r;

@@ -132,7 +132,7 @@ static void expire(struct hvvp *vp, unsigned int i, uint64_t now)
 
 void stimer_host_poll(struct hvvp *vp)
 {
-	uint64_t now;
+	uint64_t now, left = 0;
 
 	if (!atomic_exchange_explicit(&vp->timer_fired, false, memory_order_relaxed))
 		return;
@@ -140,6 +140,8 @@ void stimer_host_poll(struct hvvp *vp)
 	for (unsigned int i = 0; i < HV_STIMER_COUNT; i++) {
 		if (vp->stimer[i].deadline && vp->stimer[i].deadline <= now)
 			expire(vp, i, now);
+		left |= vp->stimer[i].deadline;
 	}
-	arm(vp);
+	if (left) /* the kernel's timer has fired, so it is off */
+		arm(vp);
 }

@@ -353,8 +353,7 @@ static void vtl0_internal_error(struct hvvp *vp)
 	const struct kvm_run *run = vp->vtl[VTL0].cpu.run;
 
 	if (run->internal.suberror == KVM_INTERNAL_ERROR_EMULATION) {
-		vp_count(vp, VTL0, SESSION_EXIT_OTHER);
-		icpt_exec_fault(vp);
+		icpt_fault_exit(vp);
 		return;
 	}
 	log_warn_rl(ALLOWED, "vp %u: KVM gave up on VTL0 (%u)", vp->index, run->internal.suberror);

@@ -44,14 +44,13 @@ void vtl_sw_enter(struct hvvp *vp, enum hv_vtl_entry_reason reason)
 	vp->in_vtl0 = false;
 }
 
-/* Is an interrupt waiting that VTL2's APIC would deliver now? Asked only after one was raised. */
-static bool vtl2_interrupt_due(struct hvvp *vp)
+/* Is an interrupt waiting that VTL2's APIC would deliver now? Asked only after one was raised. Not
+ * inlined: the state is large and the question rare. */
+static __attribute__((noinline)) bool vtl2_interrupt_due(struct hvvp *vp)
 {
 	struct kvm_lapic_state lapic;
 	uint32_t irr, ppr;
 
-	if (!atomic_load(&vp->vtl2_intr))
-		return false;
 	atomic_store(&vp->vtl2_intr, false);
 	if (kvm_ioctl(vp->vtl[VTL2].cpu.fd, KVM_GET_LAPIC, &lapic) < 0)
 		return false;
@@ -138,7 +137,7 @@ void vtl_sw_return(struct hvvp *vp)
 	do_actions(vp, assist);
 	apply_register_page(vp);
 	vp->in_vtl0 = true;
-	if (vtl2_interrupt_due(vp))
+	if (atomic_load(&vp->vtl2_intr) && vtl2_interrupt_due(vp))
 		vtl_sw_enter(vp, HV_VTL_ENTRY_INTERRUPT);
 	else
 		icpt_finish(vp);

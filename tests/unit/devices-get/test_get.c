@@ -529,7 +529,7 @@ END_TEST
 
 START_TEST(endless_settings_are_cut_off)
 {
-	struct {
+	static const struct {
 		struct get_dps_rev1_rsp h;
 		uint8_t part[GET_MAX_PAYLOAD];
 	} m = { .h = { { 1, 3, 27 }, GET_MAX_PAYLOAD, GET_PART_MORE } };

@@ -9,6 +9,10 @@
 
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root TERM="${TERM:-linux}"
 
+# In a script these end it as they end the machine; the applets only send a signal and return, and
+# the host would take the script for done and go on with the next thing.
+NO_RETURN='reboot() { command reboot "$@" && sleep 60; }; poweroff() { command poweroff "$@" && sleep 60; }'
+
 agent() {
 	exec 4<>/dev/ttyS1 || return
 	# A port that does not exist has no settings either.
@@ -25,9 +29,9 @@ agent() {
 		case $bytes in
 		'' | *[!0-9]* | ????????*) continue ;;
 		esac
-		: >/run/exec.sh
+		printf '%s\n' "$NO_RETURN" >/run/exec.sh
 		[ "$bytes" -eq 0 ] ||
-			dd bs="$bytes" count=1 iflag=fullblock of=/run/exec.sh <&4 2>/dev/null
+			dd bs="$bytes" count=1 iflag=fullblock <&4 2>/dev/null >>/run/exec.sh
 		(cd / && exec setsid sh /run/exec.sh </dev/null >&4 2>&1 4<&-)
 		printf '\n%s %d\n' "$token" "$?" >&4
 	done

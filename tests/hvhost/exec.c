@@ -88,7 +88,8 @@ static bool scan_output(struct exec *e)
 	if (!nl)
 		return false;
 	*nl = 0;
-	e->status = (int)strtol((const char *)e->buf + marker_len, NULL, 10) & 0xff;
+	if (!e->restarted) /* afterwards only the follow-up ran; the script's word stands */
+		e->status = (int)strtol((const char *)e->buf + marker_len, NULL, 10) & 0xff;
 	e->state = EXEC_DONE;
 	e->len = 0;
 	return false;
@@ -112,11 +113,12 @@ void exec_data(struct exec *e, const uint8_t *buf, size_t len)
 
 void exec_guest_reset(struct exec *e)
 {
-	if (e->state != EXEC_RUNNING)
+	if (e->state == EXEC_WAIT_READY)
 		return;
-	if (e->len)
+	if (e->state == EXEC_RUNNING && e->len)
 		e->ops->output(e->ctx, e->buf, e->len);
 	e->len = 0;
+	e->restarted = true;
 	e->script = "true\n"; /* what is left to prove: the guest comes up again */
 	e->state = EXEC_WAIT_READY;
 }

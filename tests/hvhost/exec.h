@@ -24,7 +24,8 @@ struct exec {
 	void *ctx;
 	const char *script;
 	enum exec_state state;
-	int status; /* valid in EXEC_DONE */
+	int status; /* valid in EXEC_DONE; 0 for a script that restarted the guest */
+	bool restarted;
 	char marker[40]; /* "\n<token> " */
 	size_t len;
 	uint8_t buf[4096]; /* bytes not yet classified */

@@ -182,6 +182,7 @@ static void on_control(void *ctx, enum link_type type, unsigned stream, const ch
 		if (f->sum.end == SESSION_RESET) {
 			f->resets++;
 			exec_guest_reset(&f->exec);
+			f->power_off_sent = false;
 		}
 	} else if (type == LINK_END) {
 		f->agent_status = (int)strtol(text, NULL, 10);

@@ -275,6 +275,31 @@ int mem_host_protect(struct mem_host *m, int vm0, gpn_t gpn, uint64_t pages, uin
 
 /* --- creation --------------------------------------------------------------------------------- */
 
+/* Map the whole memfd where our address, like the guest's, allows huge pages. NULL: errno tells. */
+static void *map_aligned(const struct mem_host *m, int prot)
+{
+	uint64_t room = m->size + ALIGN_2M;
+	uint8_t *any = mmap(NULL, room, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	uint64_t head;
+	void *p;
+
+	if (any == MAP_FAILED)
+		return NULL;
+	head = align_up((uintptr_t)any, ALIGN_2M) - (uintptr_t)any;
+	p = mmap(any + head, m->size, prot, MAP_SHARED | MAP_NORESERVE | MAP_FIXED, m->memfd, 0);
+	if (p == MAP_FAILED) {
+		int err = errno;
+
+		(void)munmap(any, room);
+		errno = err;
+		return NULL;
+	}
+	if (head)
+		(void)munmap(any, head);
+	(void)munmap(any + head + m->size, room - head - m->size);
+	return p;
+}
+
 static int make_maps(struct mem_host *m)
 {
 	void *p;
@@ -282,16 +307,16 @@ static int make_maps(struct mem_host *m)
 	m->memfd = memfd_create("keel-guest", MFD_CLOEXEC);
 	if (m->memfd < 0 || ftruncate(m->memfd, (off_t)m->size) < 0)
 		return -errno;
-	p = mmap(NULL, m->size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, m->memfd, 0);
-	if (p == MAP_FAILED)
+	p = map_aligned(m, PROT_READ | PROT_WRITE);
+	if (!p)
 		return -errno;
 	m->map = p;
 	(void)madvise(p, m->size, MADV_HUGEPAGE);
 	(void)madvise(p, m->size, MADV_DONTDUMP);
 	if (!m->faithful)
 		return 0;
-	p = mmap(NULL, m->size, PROT_READ, MAP_SHARED | MAP_NORESERVE, m->memfd, 0);
-	if (p == MAP_FAILED)
+	p = map_aligned(m, PROT_READ);
+	if (!p)
 		return -errno;
 	m->ro_map = p;
 	p = mmap(NULL, MAX(m->size, MEM_HIGH_BASE + HIGH_MMIO_SIZE), PROT_NONE,

@@ -244,6 +244,15 @@ const struct char_backend *host_com_backend(struct host *h, unsigned int idx)
 	return h->com[idx].serial ? &h->com[idx].backend : NULL;
 }
 
+bool host_coms_idle(struct host *h)
+{
+	for (unsigned int i = 0; i < MACHINE_COMS; i++) {
+		if (h->com[i].serial && !vmbus_serial_idle(h->com[i].serial))
+			return false;
+	}
+	return true;
+}
+
 void host_close(struct host *h)
 {
 	for (unsigned int i = 0; i < MACHINE_COMS; i++)

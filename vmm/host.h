@@ -59,4 +59,7 @@ void host_attach_coms(struct host *h, struct machine *m);
 /* The back end of a port for the machine's wiring; NULL: nothing attached. */
 const struct char_backend *host_com_backend(struct host *h, unsigned int idx);
 
+/* Has the host taken all console output? */
+bool host_coms_idle(struct host *h);
+
 void host_close(struct host *h);

@@ -21,8 +21,9 @@
 #define LOG_AREA "vm"
 
 #define MEM_STATS_DELAY_NS (10ull * 1000000000)
-/* What a guest printed last should leave before the host takes the VM away. */
-#define DRAIN_NS (150ull * 1000000)
+/* What VTL0 printed last leaves before the host takes the VM away, if the host takes it at all. */
+#define DRAIN_POLL_NS (5ull * 1000000)
+#define DRAIN_MAX_NS (2000ull * 1000000)
 #define PM_BASE 0x400
 #define PM_SCI 9
 
@@ -51,11 +52,8 @@ static void on_hibernate(void *ctx)
 	request_end(ctx, VM_END_HIBERNATE);
 }
 
-static void tell_host(void *ctx)
+static void tell_host(struct vm *vm)
 {
-	struct vm *vm = ctx;
-
-	logout_flush(&vm->log);
 	switch ((enum vm_end)atomic_load(&vm->end)) {
 	case VM_END_POWER_OFF:
 		get_cli_power_off(vm->host.get, false);
@@ -75,6 +73,19 @@ static void tell_host(void *ctx)
 	}
 }
 
+/* The request must not overtake console output and log, which travel on other channels. */
+static void on_drain_timer(void *ctx)
+{
+	struct vm *vm = ctx;
+	uint64_t now = loop_now_ns();
+
+	logout_flush(&vm->log);
+	if ((host_coms_idle(&vm->host) && logout_idle(&vm->log)) || now >= vm->drain_until_ns)
+		tell_host(vm);
+	else
+		loop_timer_arm(&vm->drain_timer, now + DRAIN_POLL_NS);
+}
+
 static void on_end(void *ctx)
 {
 	static const char *const names[] = {
@@ -92,7 +103,8 @@ static void on_end(void *ctx)
 		log_info(ALLOWED, "halted as configured; the host is not told");
 		return;
 	}
-	loop_timer_arm(&vm->drain_timer, loop_now_ns() + DRAIN_NS);
+	vm->drain_until_ns = loop_now_ns() + DRAIN_MAX_NS;
+	loop_timer_arm(&vm->drain_timer, loop_now_ns() + DRAIN_POLL_NS);
 }
 
 /* --- callbacks of the VP threads -------------------------------------------------------------- */
@@ -411,20 +423,22 @@ int vm_start(struct vm *vm)
 	vm->end_work = (struct loop_work){ .fn = on_end, .ctx = vm };
 	vm->entry_work = (struct loop_work){ .fn = on_entry, .ctx = vm };
 	loop_timer_init(&vm->mem_timer, vm->ctl, on_mem_timer, vm);
-	loop_timer_init(&vm->drain_timer, vm->ctl, tell_host, vm);
+	loop_timer_init(&vm->drain_timer, vm->ctl, on_drain_timer, vm);
 	vm_clock_init(&vm->time, vm->ctl);
 	r = host_connect(&vm->host, vm->ctl, &vm->time, vm->knobs.config_timeout_s * 1000);
+	/* After a failure too: it may be all that the host ever hears. */
+	logout_attach(&vm->log, vm->ctl);
 	if (r) {
 		log_err(ALLOWED, "host: %s (%d)", vm->host.why, r);
 		return r;
 	}
-	logout_attach(&vm->log, vm->ctl);
 	vm->times.host_ready = timeline_now_ns();
 	timeline_mark("host_ready");
 	if (vm->knobs.signal_vtl0_started)
 		get_cli_start_vtl0_completed(vm->host.get, true, "");
 	r = start_vtl0(vm);
 	if (r) {
+		logout_flush(&vm->log);
 		get_cli_start_vtl0_completed(vm->host.get, false, strerror(-r));
 		return r;
 	}

@@ -60,6 +60,7 @@ struct vm {
 	_Atomic(uint64_t) vtl0_entry_ns;
 	struct loop_work end_work, entry_work;
 	struct loop_timer mem_timer, drain_timer;
+	uint64_t drain_until_ns;
 	bool mem_logged;
 	int exit_code; /* enum daemon_exit, when loop_run() returns */
 	int signal_fd;

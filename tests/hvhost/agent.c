@@ -16,6 +16,7 @@
 #include "link.h"
 #include "log.h"
 #include "session.h"
+#include "vsock_host.h"
 
 #define LOG_AREA "agent"
 #define STATUS_FAILED 125
@@ -26,6 +27,8 @@ struct agent {
 	struct session_cfg cfg;
 	char image[256], cmdline[4096], vsock[108];
 	bool configured, no_reboot, running, finished;
+	bool dial; /* VTL2's connections to the host go through the front end */
+	int dial_fd;
 	enum log_level level;
 	pthread_t thread;
 	int log_pipe[2];
@@ -87,6 +90,8 @@ static void config_line(struct agent *a, char *key, char *val)
 		set_text(a->cmdline, sizeof(a->cmdline), val);
 	else if (strcmp(key, "vsock") == 0)
 		set_text(a->vsock, sizeof(a->vsock), val);
+	else if (strcmp(key, "dial") == 0)
+		a->dial = *val == '1';
 	else if (strcmp(key, "vps") == 0)
 		a->cfg.vps = (uint32_t)strtoul(val, NULL, 10);
 	else if (strcmp(key, "memory") == 0)
@@ -101,6 +106,23 @@ static void config_line(struct agent *a, char *key, char *val)
 		a->cfg.vtl2_console_in = a->cfg.vtl2_console_out = *val == '1' ? 0 : -1;
 	else if (strcmp(key, "log_level") == 0 && log_level_parse(val, &a->level) < 0)
 		a->level = LOG_INFO;
+}
+
+/* In the outer VM VTL2 cannot see the front end's sockets: here it says which one it wants. */
+static void listen_dial(struct agent *a)
+{
+	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int n = snprintf(sun.sun_path, sizeof(sun.sun_path), "%s" VSOCK_DIAL_SUFFIX, a->vsock);
+
+	(void)unlink(sun.sun_path);
+	if (fd < 0 || n < 0 || (size_t)n >= sizeof(sun.sun_path) ||
+	    bind(fd, (struct sockaddr *)&sun, sizeof(sun)) < 0 || listen(fd, 16) < 0) {
+		if (fd >= 0)
+			(void)close(fd);
+		return; /* then VTL2 cannot dial, and everything else works */
+	}
+	a->dial_fd = fd;
 }
 
 /* One stream's two ends: the link keeps one, the session the other. */
@@ -149,6 +171,8 @@ static void configure(struct agent *a, const char *text)
 	a->cfg.vsock_path = a->vsock[0] ? a->vsock : NULL;
 	log_init(a->level, false, log_to_pipe, a);
 	a->configured = true;
+	if (a->dial && a->vsock[0])
+		listen_dial(a);
 	if (make_streams(a) < 0 || pthread_create(&a->thread, NULL, session_thread, a) != 0) {
 		a->status = STATUS_FAILED;
 		a->finished = true;
@@ -171,6 +195,30 @@ static void open_vsock(struct agent *a, unsigned stream)
 	if (fd < 0) /* no listener yet: an fd at its end makes the link close the stream */
 		fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 	link_attach(a->link, stream, fd, fd, false);
+}
+
+/* The dialler is our own session: its line is there as soon as it is connected. */
+static void accept_dial(struct agent *a)
+{
+	const struct timeval limit = { .tv_sec = 1 };
+	int fd = accept4(a->dial_fd, NULL, NULL, SOCK_CLOEXEC);
+	int stream = fd < 0 ? -1 : link_free_stream(a->link, true);
+	char line[64] = "";
+	size_t n = 0;
+
+	if (fd >= 0)
+		(void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+	while (stream >= 0 && n < sizeof(line) - 1 && read(fd, line + n, 1) == 1 &&
+	       line[n] != '\n')
+		n++;
+	if (stream < 0 || line[n] != '\n') {
+		if (fd >= 0)
+			(void)close(fd);
+		return;
+	}
+	line[n] = 0;
+	link_attach(a->link, (unsigned)stream, fd, fd, false);
+	(void)!link_control(a->link, LINK_OPEN, (unsigned)stream, line);
 }
 
 static void on_control(void *ctx, enum link_type type, unsigned stream, const char *text)
@@ -260,18 +308,22 @@ static bool any_input(const struct pollfd *fds, int n)
 
 static int serve(struct agent *a)
 {
-	struct pollfd fds[LINK_POLLFDS + 1];
+	struct pollfd fds[LINK_POLLFDS + 2];
 
 	while (!a->finished || !link_idle(a->link)) {
 		int n = link_poll_fill(a->link, fds), r;
 
-		fds[n] = (struct pollfd){ .fd = a->report_pipe[0], .events = POLLIN };
-		if (poll(fds, (nfds_t)(n + (a->running ? 1 : 0)), a->finished ? 1000 : -1) < 0 &&
+		fds[n] = (struct pollfd){ .fd = a->running ? a->report_pipe[0] : -1,
+					  .events = POLLIN };
+		fds[n + 1] = (struct pollfd){ .fd = a->dial_fd, .events = POLLIN };
+		if (poll(fds, (nfds_t)n + 2, a->finished ? 1000 : -1) < 0 &&
 		    errno != EINTR)
 			return -errno;
 		r = link_poll_done(a->link, fds, n);
 		if (r < 0)
 			return r;
+		if (fds[n + 1].revents & POLLIN)
+			accept_dial(a);
 		/* What the guest said before the end goes out before the report of the end. */
 		if (a->running && (fds[n].revents & (POLLIN | POLLHUP)) && !any_input(fds, n))
 			read_reports(a);
@@ -282,6 +334,7 @@ static int serve(struct agent *a)
 static int open_things(struct agent *a, int link_fd)
 {
 	a->level = LOG_INFO;
+	a->dial_fd = -1;
 	a->cfg.vps = 2;
 	a->cfg.stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (a->cfg.stop_fd < 0 || link_create(link_fd, &agent_link_ops, a, &a->link) < 0 ||

@@ -26,6 +26,7 @@
 #include "session.h"
 #include "summary.h"
 #include "terminal.h"
+#include "vsock_host.h"
 
 #define STATUS_TIMEOUT 124
 #define STATUS_FAILED 125
@@ -172,12 +173,44 @@ static void on_data(void *ctx, unsigned stream, const uint8_t *buf, size_t len)
 	}
 }
 
+/* VTL2 dials this machine: the socket's path is ours plus what it dials. */
+static int dial(const struct front *f, const char *what)
+{
+	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+	int n = snprintf(sun.sun_path, sizeof(sun.sun_path), "%s_%s", f->o->vtl2_vsock, what);
+	int fd;
+
+	if (n < 0 || (size_t)n >= sizeof(sun.sun_path) ||
+	    strspn(what, "0123456789abcdef-") != strlen(what))
+		return -1;
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd >= 0 && connect(fd, (struct sockaddr *)&sun, sizeof(sun)) < 0) {
+		(void)close(fd);
+		fd = -1;
+	}
+	return fd;
+}
+
+static void open_dialled(struct front *f, unsigned stream, const char *what)
+{
+	int fd = dial(f, what);
+
+	if (fd < 0) { /* an fd at its end makes the link close the stream */
+		fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+		link_attach(f->link, stream, fd, fd, false);
+		return;
+	}
+	link_attach(f->link, stream, fd, fd, false);
+	(void)!link_send(f->link, stream, VSOCK_DIAL_OK, strlen(VSOCK_DIAL_OK));
+}
+
 static void on_control(void *ctx, enum link_type type, unsigned stream, const char *text)
 {
 	struct front *f = ctx;
 
-	(void)stream;
-	if (type == LINK_REPORT) {
+	if (type == LINK_OPEN && stream >= LINK_FIRST_DIALLED && f->o->vtl2_vsock) {
+		open_dialled(f, stream, text);
+	} else if (type == LINK_REPORT) {
 		summary_report(&f->sum, text);
 		if (f->sum.end == SESSION_RESET) {
 			f->resets++;
@@ -245,10 +278,10 @@ static int send_config(struct front *f)
 	char buf[5632];
 	int n = snprintf(buf, sizeof(buf),
 			 "image=%s\nvps=%u\nmemory=%llu\ncmdline=%s\nfaithful=%d\nno_reboot=%d\n"
-			 "com2=%d\nvsock=%s\nconsole=%d\n",
+			 "com2=%d\nvsock=%s\nconsole=%d\ndial=%d\n",
 			 f->tcg ? "/dev/vda" : o->image, o->vps,
 			 (unsigned long long)o->memory_bytes, o->vtl2_cmdline, o->faithful,
-			 o->no_reboot, !o->no_com2, vsock, o->vtl2_console);
+			 o->no_reboot, !o->no_com2, vsock, o->vtl2_console, f->tcg);
 
 	if (n < 0 || (size_t)n >= sizeof(buf))
 		return -E2BIG;
@@ -288,7 +321,7 @@ static int listen_vsock(const char *path)
 static void accept_vsock(struct front *f)
 {
 	int fd = accept4(f->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-	int stream = fd < 0 ? -1 : link_free_stream(f->link);
+	int stream = fd < 0 ? -1 : link_free_stream(f->link, false);
 
 	if (stream < 0) {
 		if (fd >= 0)

@@ -165,9 +165,11 @@ void link_attach(struct link *l, unsigned stream, int in, int out, bool keep)
 	s->rx.head = s->rx.len = 0;
 }
 
-int link_free_stream(const struct link *l)
+int link_free_stream(const struct link *l, bool dialled)
 {
-	for (int i = LINK_FIRST_VSOCK; i < LINK_MAX_STREAMS; i++) {
+	const int end = dialled ? LINK_MAX_STREAMS : LINK_FIRST_DIALLED;
+
+	for (int i = dialled ? LINK_FIRST_DIALLED : LINK_FIRST_VSOCK; i < end; i++) {
 		if (!l->s[i].attached)
 			return i;
 	}

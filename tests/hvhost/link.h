@@ -21,7 +21,7 @@
 enum link_type {
 	LINK_CONFIG = 1, /* front end: key=value lines */
 	LINK_STOP, /* front end: end the session */
-	LINK_OPEN, /* front end: a vsock client connected */
+	LINK_OPEN, /* a vsock connection: front end: a client came; agent: VTL2 dials, text = port */
 	LINK_DATA,
 	LINK_EOF, /* sender will send no more DATA on this stream */
 	LINK_CREDIT, /* u32: bytes consumed */
@@ -35,6 +35,7 @@ enum link_stream {
 	LINK_VTL2_CONSOLE,
 	LINK_LOG,
 	LINK_FIRST_VSOCK,
+	LINK_FIRST_DIALLED = 48, /* from here on the agent opens */
 	LINK_MAX_STREAMS = 64,
 };
 
@@ -66,8 +67,8 @@ void link_destroy(struct link *l);
  */
 void link_attach(struct link *l, unsigned stream, int in, int out, bool keep);
 
-/* Is the stream free for a new connection? Lowest free vsock stream, or -1. */
-int link_free_stream(const struct link *l);
+/* A free stream for a connection that the front end opens (or the agent: @dialled), or -1. */
+int link_free_stream(const struct link *l, bool dialled);
 
 /* Queue a control frame / data of our own for a stream without an input fd. 0, -ENOMEM. */
 must_check int link_control(struct link *l, enum link_type type, unsigned stream, const char *text);

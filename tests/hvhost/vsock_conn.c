@@ -53,7 +53,7 @@ void vsock_conn_watch(struct vsock_conn *c)
 {
 	uint32_t want = 0;
 
-	if (c->state == VSOCK_HANDSHAKE)
+	if (c->state == VSOCK_HANDSHAKE || c->state == VSOCK_DIALLING)
 		want = POLLIN;
 	if (c->state == VSOCK_OPEN) {
 		want |= !c->unix_eof && !c->to_guest_len ? POLLIN : 0;
@@ -194,7 +194,7 @@ static void on_fd(void *ctx, uint32_t events)
 	struct vsock_conn *c = ctx;
 
 	(void)events;
-	if (c->state == VSOCK_HANDSHAKE)
+	if (c->state == VSOCK_HANDSHAKE || c->state == VSOCK_DIALLING)
 		vsock_conn_handshake(c);
 	else if (c->state == VSOCK_OPEN)
 		pump(c);

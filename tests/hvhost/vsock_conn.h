@@ -16,6 +16,7 @@
 
 enum vsock_state {
 	VSOCK_HANDSHAKE, /* reads the CONNECT line */
+	VSOCK_DIALLING, /* guest to host: waits for the relay's word */
 	VSOCK_OFFERED, /* host to guest: waits for VTL2 to open */
 	VSOCK_GUEST_OFFERED, /* guest to host: the same */
 	VSOCK_OPEN,
@@ -62,7 +63,7 @@ extern const struct vmbus_chan_ops vsock_conn_chan_ops;
 /* vsock_host.c */
 struct vsock_conn *vsock_conn_new(struct vsock_host *v, int fd, enum vsock_state state);
 void vsock_conn_free(struct vsock_conn *c);
-void vsock_conn_handshake(struct vsock_conn *c); /* may end c */
+void vsock_conn_handshake(struct vsock_conn *c); /* may end c; also for DIALLING */
 
 /* vsock_conn.c */
 void vsock_conn_init(struct vsock_conn *c);

@@ -25,7 +25,7 @@
 /* How long a client may take to say where it wants to go, and VTL2 to open what was offered: it
  * answers nothing when nobody listens. */
 #define HANDSHAKE_NS 10000000000ull
-#define OPEN_NS 5000000000ull
+#define OPEN_NS 10000000000ull
 
 static const struct guid service_template = HVSOCK_GUID(0);
 
@@ -141,6 +141,15 @@ static bool parse_line(struct vsock_conn *c, struct guid *ret_service)
 	return true;
 }
 
+/* The relay reached what VTL2 dialled. */
+static void dialled(struct vsock_conn *c)
+{
+	c->state = VSOCK_GUEST_OFFERED;
+	vsock_conn_watch(c);
+	if (strcmp(c->line, "OK") || offer(c, &c->service, &c->instance, false) < 0)
+		vsock_conn_end(c);
+}
+
 static void connect_guest(struct vsock_conn *c)
 {
 	struct guid service;
@@ -172,7 +181,10 @@ void vsock_conn_handshake(struct vsock_conn *c)
 		c->line_len++;
 	}
 	c->line[c->line_len] = 0;
-	connect_guest(c);
+	if (c->state == VSOCK_DIALLING)
+		dialled(c);
+	else
+		connect_guest(c);
 }
 
 static void on_accept(void *ctx, uint32_t events)
@@ -196,17 +208,12 @@ static void on_accept(void *ctx, uint32_t events)
 
 /* ---- guest to host --------------------------------------------------------------------------- */
 
-static int connect_unix(const struct vsock_host *v, const struct guid *service)
+static int connect_unix(const struct vsock_host *v, const char *suffix)
 {
 	struct sockaddr_un sa = { .sun_family = AF_UNIX };
-	char id[GUID_STR_LEN + 1];
-	int fd, n, r;
+	int n = snprintf(sa.sun_path, sizeof(sa.sun_path), "%s%s", v->path, suffix);
+	int fd, r;
 
-	guid_format(service, id);
-	if (is_port_guid(service))
-		n = snprintf(sa.sun_path, sizeof(sa.sun_path), "%s_%u", v->path, service->d1);
-	else
-		n = snprintf(sa.sun_path, sizeof(sa.sun_path), "%s_%s", v->path, id);
 	if (n < 0 || (size_t)n >= sizeof(sa.sun_path))
 		return -ENAMETOOLONG;
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -220,30 +227,71 @@ static int connect_unix(const struct vsock_host *v, const struct guid *service)
 	return fd;
 }
 
+/* "_<port>" or "_<GUID>": how the socket is called that VTL2 dials. */
+static void suffix_of(const struct guid *service, char ret_suffix[GUID_STR_LEN + 2])
+{
+	ret_suffix[0] = '_';
+	if (is_port_guid(service))
+		(void)snprintf(ret_suffix + 1, GUID_STR_LEN + 1, "%u", service->d1);
+	else
+		guid_format(service, ret_suffix + 1);
+}
+
+/* Ask the relay, if there is one. */
+static int connect_relay(const struct vsock_host *v, const char *what)
+{
+	char line[GUID_STR_LEN + 4];
+	int fd = connect_unix(v, VSOCK_DIAL_SUFFIX);
+	int n = snprintf(line, sizeof(line), "%s\n", what);
+
+	if (fd >= 0 && send(fd, line, (size_t)n, MSG_NOSIGNAL | MSG_DONTWAIT) != n) {
+		(void)close(fd);
+		fd = -EPIPE;
+	}
+	return fd;
+}
+
 static unsigned guest_pending(const struct vsock_host *v)
 {
 	unsigned n = 0;
 
-	list_for_each(l, &v->conns)
-		n += container_of(l, struct vsock_conn, link)->state == VSOCK_GUEST_OFFERED;
+	list_for_each(l, &v->conns) {
+		const enum vsock_state st = container_of(l, struct vsock_conn, link)->state;
+
+		n += st == VSOCK_GUEST_OFFERED || st == VSOCK_DIALLING;
+	}
 	return n;
 }
 
 static int on_tl_connect(void *ctx, const struct guid *endpoint, const struct guid *service)
 {
+	enum vsock_state state = VSOCK_GUEST_OFFERED;
+	char suffix[GUID_STR_LEN + 2];
 	struct vsock_host *v = ctx;
 	struct vsock_conn *c;
 	int fd, r;
 
 	if (guest_pending(v) >= MAX_GUEST_PENDING)
 		return -EBUSY;
-	fd = connect_unix(v, service);
+	suffix_of(service, suffix);
+	fd = connect_unix(v, suffix);
+	if (fd == -ENOENT) {
+		fd = connect_relay(v, suffix + 1);
+		state = VSOCK_DIALLING;
+	}
 	if (fd < 0)
 		return fd;
-	c = vsock_conn_new(v, fd, VSOCK_GUEST_OFFERED);
+	c = vsock_conn_new(v, fd, state);
 	if (!c) {
 		(void)close(fd);
 		return -ENOMEM;
+	}
+	c->service = *service;
+	c->instance = *endpoint;
+	if (state == VSOCK_DIALLING) {
+		loop_timer_arm(&c->timer, loop_now_ns() + OPEN_NS);
+		vsock_conn_watch(c);
+		return 0;
 	}
 	r = offer(c, service, endpoint, false);
 	if (r < 0)

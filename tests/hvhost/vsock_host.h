@@ -13,6 +13,11 @@
 
 #define VSOCK_HOST_MAX_CONNS 256
 
+/* Where this process cannot see the sockets that VTL2 dials: it connects to "<path>_dial", sends
+ * what would have been the suffix and a newline, and waits for VSOCK_DIAL_OK or the end. */
+#define VSOCK_DIAL_SUFFIX "_dial"
+#define VSOCK_DIAL_OK "OK\n"
+
 struct vsock_host;
 struct vmbus_server;
 

@@ -353,7 +353,7 @@ START_TEST(nobody_listens)
 	fd = dial();
 	say(fd, "CONNECT 9\n");
 	offered();
-	wait_for_message(); /* the guest says nothing: five seconds */
+	wait_for_message(); /* the guest says nothing: ten seconds */
 	vmguest_expect(&g, VMBUS_RESCIND_OFFER);
 	ck_assert_str_eq(hear(fd), "");
 	(void)close(fd);
@@ -487,6 +487,43 @@ START_TEST(guest_is_refused)
 }
 END_TEST
 
+/* Where the dialled sockets are out of sight, a relay reaches them. */
+START_TEST(guest_connects_through_a_relay)
+{
+	static const struct guid service = HVSOCK_GUID(79);
+	struct vmguest_chan *c;
+	char name[96];
+	int l, fd;
+
+	setup();
+	l = listener(VSOCK_DIAL_SUFFIX);
+	tl_connect(1000, &service);
+	settle();
+	ck_assert_uint_eq(g.n_msgs, 0); /* no offer before the relay's word */
+	fd = accept4(l, NULL, NULL, SOCK_NONBLOCK);
+	ck_assert_str_eq(hear(fd), "79\n");
+	say(fd, "O");
+	ck_assert_uint_eq(g.n_msgs, 0);
+	say(fd, "K\nearly");
+	c = offered();
+	ck_assert(vmguest_open(&g, c, 7));
+	settle();
+	ck_assert_str_eq(guest_hears(c), "early");
+	guest_says(c, "hi");
+	ck_assert_str_eq(hear(fd), "hi");
+	(void)close(fd);
+	tl_connect(1001, &service); /* and one that it does not reach */
+	fd = accept4(l, NULL, NULL, SOCK_NONBLOCK);
+	(void)close(fd);
+	settle();
+	ck_assert_uint_eq(g.n_msgs, 0);
+	(void)close(l);
+	(void)snprintf(name, sizeof(name), "%s" VSOCK_DIAL_SUFFIX, path);
+	(void)unlink(name);
+	teardown();
+}
+END_TEST
+
 START_TEST(guest_requests_are_bounded)
 {
 	static const struct guid service = HVSOCK_GUID(77);
@@ -548,4 +585,5 @@ UNIT_MAIN("devices/vmbus/vsock_host", offer_of_a_listener, bytes_and_half_close_
 	  unread_bytes_get_a_moment, a_guest_that_never_reads_is_cut_off, client_that_vanishes,
 	  guest_closes_the_channel, much_data_with_back_pressure, bad_requests_are_closed,
 	  request_forms, nobody_listens, no_guest_yet, unload_ends_connections, count_is_bounded,
-	  guest_connects_to_the_host, guest_is_refused, guest_requests_are_bounded, paths)
+	  guest_connects_to_the_host, guest_connects_through_a_relay,
+	  guest_is_refused, guest_requests_are_bounded, paths)

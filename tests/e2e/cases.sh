@@ -232,13 +232,11 @@ case_vsock() {
 	VTL2_SHELL=$VTL2_DIR/tests/guest/vtl2/vsock_echo
 	build_image "$IMAGE"
 	timeout -k 5 300 "$HVHOST" run --image "$IMAGE" ${OUTER:+--outer "$OUTER"} --log "$CASE_DIR/run.log" \
-		--vtl2-vsock "$sock" --vtl2-cmdline OPENHCL_DEV_SHELL=1 --until-power-off --timeout 200 \
+		--vtl2-vsock "$sock" --vtl2-cmdline OPENHCL_DEV_SHELL=1 --until-power-off --timeout 270 \
 		>"$CASE_DIR/run.out" 2>&1 &
 	front=$!
-	# Sockets that VTL2 dials lie where hvhost runs: not on this machine when there is an outer VM.
-	VSOCK_HOST_SIDE=$([ -n "$OUTER" ] && echo 0 || echo 1) \
-		timeout 180 python3 "$ROOT/tests/e2e/vsock_client.py" "$sock" 90 || rc=$?
-	kill "$front"
+	timeout 260 python3 "$ROOT/tests/e2e/vsock_client.py" "$sock" 150 || rc=$?
+	kill "$front" || true
 	wait "$front" || true
 	[ "$rc" -eq 0 ] || { tail -n 40 "$CASE_DIR/run.log"; want "every check to pass"; }
 	[ ! -e "$sock" ] || want "no socket left behind"

@@ -17,7 +17,7 @@ import time
 ECHO, DIAL, NOBODY, BACK = 0x1001, 0x1002, 0x1fff, 0x2001
 
 
-def connect(path, port, timeout=15):
+def connect(path, port, timeout=25):
     """The stream to a port, or None when it was refused."""
     s = socket.socket(socket.AF_UNIX)
     s.settimeout(timeout)
@@ -142,12 +142,9 @@ def check_guest_connects(path):
 def main():
     path = sys.argv[1]
     wait_for_listener(path, float(sys.argv[2]) if len(sys.argv) > 2 else 60)
-    checks = [check_small, check_large, check_many, check_refused, check_abandoned]
-    # The outer VM has its own file system: sockets of this machine cannot be reached from there.
-    if os.environ.get("VSOCK_HOST_SIDE", "1") == "1":
-        checks.append(check_guest_connects)
     bad = 0
-    for c in checks:
+    for c in (check_small, check_large, check_many, check_refused, check_abandoned,
+              check_guest_connects):
         start = time.monotonic()
         try:
             c(path)

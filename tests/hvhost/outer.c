@@ -126,10 +126,10 @@ static _Noreturn void exec_qemu(const struct outer_cfg *cfg, const char *kernel,
 	       "none", "-chardev", "file,id=console,path=/proc/self/fd/5,append=on", "-serial",
 	       "chardev:console", "-d", "cpu_reset", "-D", "/proc/self/fd/4", "-no-reboot",
 	       "-kernel", kernel, "-initrd", initrd, "-append",
-	       "console=ttyS0 quiet mitigations=off panic=-1 no_timer_check", "-drive", drive, "-device",
-	       "isa-debug-exit,iobase=0x501,iosize=4", "-device", "virtio-serial-pci", "-chardev",
-	       "socket,id=link,fd=3", "-device", "virtserialport,chardev=link,name=keel.link",
-	       (char *)NULL);
+	       "console=ttyS0 quiet mitigations=off panic=-1 no_timer_check", "-drive", drive,
+	       "-device", "isa-debug-exit,iobase=0x501,iosize=4", "-device", "virtio-serial-pci",
+	       "-chardev", "socket,id=link,fd=3", "-device",
+	       "virtserialport,chardev=link,name=keel.link", (char *)NULL);
 	fprintf(stderr, "hvhost: cannot start " QEMU ": %s\n", strerror(errno));
 	_exit(126);
 }

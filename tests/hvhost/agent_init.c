@@ -127,7 +127,8 @@ _Noreturn void agent_init(void)
 	/* Huge pages for guest memory: fewer nested page faults, see the README of this folder. */
 	write_text("/sys/kernel/mm/transparent_hugepage/shmem_enabled", "force");
 	/* And none of them moved about later: each move is a round of nested page faults. */
-	write_text("/sys/kernel/mm/transparent_hugepage/khugepaged/scan_sleep_millisecs", "4294967295");
+	write_text("/sys/kernel/mm/transparent_hugepage/khugepaged/scan_sleep_millisecs",
+		   "4294967295");
 	fd = open_port();
 	if (fd >= 0)
 		status = agent_run(fd);

@@ -125,9 +125,9 @@ struct hvvp {
 	uint64_t event[4]; /* HVREG_PENDING_EVENT0/1 */
 	uint64_t secure_config;
 	uint64_t vtl2_rip, vtl2_rsp; /* where VTL2 was when it last ran */
-	uint32_t fault_repeats; /* accesses in a row that KVM refused and we saw no reason for */
-	/* Lengths of port instructions by address: drivers use few. A stale one does no harm, because
-	 * KVM completes the instruction with its own. */
+	uint32_t fault_repeats; /* accesses in a row refused by KVM for no reason we see */
+	/* Lengths of port instructions by address: drivers use few. A stale one does no harm,
+	 * because KVM completes the instruction with its own. */
 	struct {
 		uint64_t rip;
 		uint8_t ilen;

@@ -55,11 +55,12 @@ static uint8_t length_at(struct hvvp *vp, uint64_t rip, bool in)
 	uint64_t key = rip << 1 | in;
 	size_t slot = (rip ^ rip >> 8) % HVVP_PIO_LENS;
 	uint8_t bytes[INSN_BYTES], ilen;
+	uint32_t n;
 
 	if (vp->pio_len[slot].rip == key)
 		return vp->pio_len[slot].ilen;
-	ilen = plain_length(bytes, icpt_fetch(vp, rip, bytes, sizeof(bytes)), vp_sregs(vp, VTL0)->cs.l,
-			    in);
+	n = icpt_fetch(vp, rip, bytes, sizeof(bytes));
+	ilen = plain_length(bytes, n, vp_sregs(vp, VTL0)->cs.l, in);
 	vp->pio_len[slot].rip = key;
 	vp->pio_len[slot].ilen = ilen;
 	return ilen;

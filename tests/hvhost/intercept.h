@@ -54,8 +54,8 @@ void icpt_exec_fault(struct hvvp *vp); /* an instruction KVM cannot run: from no
 void icpt_fault_exit(
 	struct hvvp *vp); /* icpt_fault.c: faithful mode, the access itself is still to come */
 
-/* Vector registers are shared by the VTLs but copied only when an instruction uses them: lend VTL0's
- * to VTL2 before the intercept, take them back after it. */
+/* Vector registers are shared by the VTLs but copied only when an instruction uses them: lend
+ * VTL0's to VTL2 before the intercept, take them back after it. */
 void icpt_fpu_lend(struct hvvp *vp);
 void icpt_fpu_take(struct hvvp *vp);
 

@@ -279,7 +279,8 @@ int mem_host_protect(struct mem_host *m, int vm0, gpn_t gpn, uint64_t pages, uin
 static void *map_aligned(const struct mem_host *m, int prot)
 {
 	uint64_t room = m->size + ALIGN_2M;
-	uint8_t *any = mmap(NULL, room, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	uint8_t *any = mmap(NULL, room, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+			    -1, 0);
 	uint64_t head;
 	void *p;
 

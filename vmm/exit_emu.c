@@ -29,8 +29,12 @@
 
 struct emu_call {
 	struct vcpu *v;
-	/* The one translation the hypervisor gave with the message. */
-	bool hint_valid;
+	/*
+	 * The one translation the hypervisor gave with the message, and the access it was checked
+	 * for: another thread of the guest may have changed the instruction since, and a load that
+	 * became a store must not get past a read-only mapping.
+	 */
+	bool hint_valid, hint_for_write;
 	uint64_t hint_gva_page;
 	gpa_t hint_gpa_page;
 };
@@ -63,6 +67,13 @@ static void fault_of(const struct hv_translate_ex_out *x, uint64_t gva, unsigned
 	};
 }
 
+static bool hint_serves(const struct emu_call *c, uint64_t gva, unsigned int access)
+{
+	if (!c->hint_valid || (gva & PAGE_MASK) != c->hint_gva_page || (access & X86EMU_ACC_EXEC))
+		return false;
+	return c->hint_for_write || !(access & X86EMU_ACC_WRITE);
+}
+
 static int op_translate(void *ctx, uint64_t gva, unsigned int access, gpa_t *ret_gpa,
 			struct x86emu_fault *ret_fault)
 {
@@ -71,7 +82,7 @@ static int op_translate(void *ctx, uint64_t gva, unsigned int access, gpa_t *ret
 	uint64_t flags = HV_XLATE_READ | HV_XLATE_SET_AD;
 	int r;
 
-	if (c->hint_valid && (gva & PAGE_MASK) == c->hint_gva_page && !(access & X86EMU_ACC_EXEC)) {
+	if (hint_serves(c, gva, access)) {
 		*ret_gpa = c->hint_gpa_page | (gva & ~PAGE_MASK);
 		return 0;
 	}
@@ -338,6 +349,7 @@ void exit_emu_mem(struct vcpu *v, const struct hv_mem_msg *m)
 	}
 	if ((m->info & both) == both) {
 		c.hint_valid = true;
+		c.hint_for_write = m->h.access == HV_ACC_WRITE;
 		c.hint_gva_page = m->gva & PAGE_MASK;
 		c.hint_gpa_page = m->gpa & PAGE_MASK;
 	}
@@ -348,5 +360,6 @@ void exit_emu_io(struct vcpu *v, const struct hv_io_msg *m)
 {
 	struct emu_call c = { .v = v };
 
-	emulate(&c, &m->h, true, m->ibytes, m->ibytes_count);
+	/* The port permission was checked for the bytes of the message, not for refetched ones. */
+	emulate(&c, &m->h, m->ibytes_count > 0, m->ibytes, m->ibytes_count);
 }

@@ -213,6 +213,7 @@ START_TEST(mmio_load_and_store)
 	ck_assert_uint_eq(mock.page->rip, 0x2002);
 	ck_assert_uint_eq(probe.last.off, 0x10);
 	msg.ibytes[0] = 0x89;
+	msg.h.access = HV_ACC_WRITE;
 	RAX(&mock) = 0x123456789ull;
 	mock_exit(&mock, HVMSG_UNMAPPED_GPA, &msg, sizeof(msg));
 	ck_assert_uint_eq(probe.written, 0x23456789);
@@ -239,9 +240,32 @@ START_TEST(mmio_moffs)
 	ck_assert_uint_eq(RAX(&mock), 0x44332211);
 	ck_assert_uint_eq(mock.page->rip, 0x2009);
 	msg.ibytes[0] = 0xa3;
+	msg.h.access = HV_ACC_WRITE;
 	RAX(&mock) = 0x99;
 	mock_exit(&mock, HVMSG_UNMAPPED_GPA, &msg, sizeof(msg));
 	ck_assert_uint_eq(probe.written, 0x99);
+}
+END_TEST
+
+/* The guest made a store of the load that was intercepted: the message's translation was not
+ * checked for writing, so the hypervisor is asked, and nothing is written on its refusal. */
+START_TEST(mmio_load_turned_store)
+{
+	struct hv_mem_msg msg = {
+		.h = mock_header64(0x2000, 2),
+		.ibytes_count = 2,
+		.info = HV_MEM_GVA_VALID | HV_MEM_GVA_GPA_VALID,
+		.gva = 0xffff800000000010ull,
+		.gpa = PROBE_GPA + 0x10,
+		.ibytes = { 0x89, 0x03 },
+	};
+
+	setup();
+	mock.run->ctx.gp[3] = msg.gva;
+	probe.written = 0;
+	mock_exit(&mock, HVMSG_UNMAPPED_GPA, &msg, sizeof(msg));
+	ck_assert_uint_eq(mock.n_calls, 1);
+	ck_assert_uint_eq(probe.written, 0);
 }
 END_TEST
 
@@ -481,7 +505,8 @@ END_TEST
 
 UNIT_MAIN("vmm/exit", pio_read_sizes, pio_write_masks_and_unclaimed, pio_bad_size_and_short_message,
 	  pio_rip_wraps_outside_64bit, pio_single_step_traps, pio_clears_interrupt_shadow,
-	  page_invalid_uses_ioctl, mmio_load_and_store, mmio_moffs, mmio_unclaimed_reads_ones,
+	  page_invalid_uses_ioctl, mmio_load_and_store, mmio_moffs, mmio_load_turned_store,
+	  mmio_unclaimed_reads_ones,
 	  mmio_translation_fault_is_injected, mmio_unsupported_is_ud,
 	  mmio_during_event_delivery_is_shutdown, protected_memory_is_counted, string_io,
 	  cpuid_leaves, msr_crash_with_message, eoi_and_triple_fault, extint_flow,

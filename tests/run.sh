@@ -33,9 +33,10 @@ usage_test() {
 attempt() {
 	local log=$1 rc
 	shift
+	set +e
+	umount -q "$CASE_DIR"/* 2>/dev/null # what a killed run left mounted
 	rm -rf "$CASE_DIR"
 	mkdir -p "$CASE_DIR"
-	set +e
 	(set -e; "$@") >"$log" 2>&1 </dev/null
 	rc=$?
 	EMULATOR_FAULTS=$((EMULATOR_FAULTS + $(grep -c 'the emulator failed' "$log")))

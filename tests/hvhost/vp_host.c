@@ -178,8 +178,8 @@ static void vtl2_msr(struct hvvp *vp, bool write)
 	int r;
 
 	vp_count(vp, VTL2, SESSION_EXIT_MSR);
-	r = write ? msr_host_write(vp, VTL2, run->msr.index, val) :
-		    msr_host_read(vp, VTL2, run->msr.index, &val);
+	r = write ? msr_host_write(vp, VTL2, run->msr.index, val)
+		  : msr_host_read(vp, VTL2, run->msr.index, &val);
 	if (r < 0)
 		log_debug_rl(ALLOWED, "vp %u: VTL2 %s MSR %#x: #GP", vp->index,
 			     write ? "wrote" : "read", run->msr.index);
@@ -272,7 +272,9 @@ static void inject(struct hvvp *vp)
 	if (HV_PENDING_EVENT_TYPE(q0) << 1 == HV_PENDING_EVENT_EXTINT) {
 		int r = kvm_ioctl(fd, KVM_INTERRUPT, &irq);
 
-		if (r < 0)
+		if (r == -EEXIST) /* one is still waiting in KVM: again at the next window */
+			vp->event[0] = q0;
+		else if (r < 0)
 			log_warn_rl(ALLOWED, "vp %u: external interrupt %u lost (%d)", vp->index,
 				    irq.irq, r);
 		return;
@@ -409,6 +411,12 @@ static void vtl0_failed(struct hvvp *vp, int r)
 	}
 }
 
+/* Is there to be an exit as soon as VTL0 can take an interrupt? */
+static uint8_t wants_window(const struct hvvp *vp)
+{
+	return (vp->deliver & HV_DELIVER_INTERRUPT) || (vp->event[0] & HV_PENDING_EVENT_PENDING);
+}
+
 static void run_vtl0(struct hvvp *vp)
 {
 	struct hvpart *part = vp->part;
@@ -421,7 +429,7 @@ static void run_vtl0(struct hvvp *vp)
 		if (notify(vp))
 			return;
 	}
-	run->request_interrupt_window = vp->deliver & HV_DELIVER_INTERRUPT ? 1 : 0;
+	run->request_interrupt_window = wants_window(vp);
 	atomic_store(&vp->running, RUN_VTL0);
 	if (atomic_load(&part->holds) || stopping(vp) ||
 	    (!vp->op_pending && atomic_load(&vp->vtl2_intr))) {

@@ -12,6 +12,8 @@ ONLY=
 PASSED=0
 FAILED=()
 REPEATED=()
+UNSTABLE=()
+OBSERVED=
 EMULATOR_FAULTS=0
 OUT=$BUILD/test-results
 
@@ -43,35 +45,46 @@ attempt() {
 	return "$rc"
 }
 
-# Under emulation an end-to-end case gets a second try: what runs there suffers from the emulator
-# in more ways than the ones that can be told for certain. Repeats are listed, never hidden, and
-# nothing gets a third one.
+# Under emulation an end-to-end case gets up to three tries: what runs there suffers from the
+# emulator in more ways than the ones that can be told for certain. Repeats are listed in the
+# summary, never hidden. Cases run by observe_case (storms, endurance) are tried once; where the
+# outer VM is emulated their result is listed but does not decide.
 #
 # run_case NAME COMMAND...: one line of progress, one log, one verdict.
 run_case() {
-	local name=$1 log start=$SECONDS rc=0
+	local name=$1 log start=$SECONDS rc=0 try
 	shift
 	[[ $name == *"$ONLY"* ]] || return 0
 	log=$OUT/${name//\//-}.log
 	printf '%-44s ' "$name"
 	CASE_DIR=$OUT/${name//\//-}.d
-	attempt "$log" "$@"
-	rc=$?
-	if [ "$rc" -ne 0 ] && [[ $name == e2e/* ]] && [ -n "${OUTER:-}" ]; then
-		REPEATED+=("$name: $(grep -hm 1 -E 'expected:|hvhost: ' "$log" || true)")
-		cp -f "$log" "${log%.log}.first.log"
+	for try in 1 2 3; do
 		attempt "$log" "$@"
 		rc=$?
-	fi
+		if [ "$rc" -eq 0 ] || [ -z "${OUTER:-}" ] || [[ $name != e2e/* ]] || [ -n "$OBSERVED" ]; then
+			break
+		fi
+		REPEATED+=("$name, try $try: $(grep -hm 1 -E 'hvhost: |expected:' "$log")")
+		cp -f "$log" "${log%.log}.try$try.log"
+	done
 	set -e
 	if [ "$rc" -eq 0 ]; then
 		PASSED=$((PASSED + 1))
 		printf 'ok      %4d s\n' $((SECONDS - start))
+	elif [ -n "$OBSERVED" ]; then
+		UNSTABLE+=("$name: $(grep -hm 1 -E 'hvhost: |expected:' "$log" || true)")
+		printf 'NOT OK  %4d s  (does not decide under emulation, log %s)\n' $((SECONDS - start)) "$log"
 	else
 		FAILED+=("$name")
 		printf 'FAILED  %4d s  (status %d, log %s)\n' $((SECONDS - start)) "$rc" "$log"
 		tail -n 25 "$log" | sed 's/^/    | /'
 	fi
+}
+
+observe_case() {
+	OBSERVED=${OUTER:-}
+	run_case "$@"
+	OBSERVED=
 }
 
 build_test_closure() {
@@ -118,7 +131,8 @@ main_test() {
 	e2e_all
 
 	[ ! -s "$OUT/endurance.txt" ] || cat "$OUT/endurance.txt"
-	[ ${#REPEATED[@]} -eq 0 ] || printf 'passed or failed only at the second try: %s\n' "${REPEATED[@]}"
+	[ ${#REPEATED[@]} -eq 0 ] || printf 'repeated: %s\n' "${REPEATED[@]}"
+	[ ${#UNSTABLE[@]} -eq 0 ] || printf 'not ok under emulation: %s\n' "${UNSTABLE[@]}"
 	[ "$EMULATOR_FAULTS" -eq 0 ] ||
 		printf 'faults of the emulator itself, recognised and repeated: %d\n' "$EMULATOR_FAULTS"
 	[ ${#FAILED[@]} -eq 0 ] || printf 'failed: %s\n' "${FAILED[@]}"

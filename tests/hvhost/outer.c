@@ -91,8 +91,8 @@ static int check_qemu(void)
 }
 
 /*
- * One CPU for the outer VM: with two, threads of the emulator race each other, and about one boot in
- * fifteen ended with a triple fault of VTL2 or a panic of the outer kernel.
+ * One CPU for the outer VM: with two, threads of the emulator race each other, and about one boot
+ * in ten ended with a triple fault of VTL2 or a panic of the outer kernel.
  */
 #define OUTER_CPUS "1"
 

@@ -124,7 +124,7 @@ _Noreturn void agent_init(void)
 
 	mount_all();
 	load_modules();
-	/* Huge pages for guest memory: fewer nested page faults, see the README of this folder. */
+	/* Huge pages for guest memory: fewer nested page faults. */
 	write_text("/sys/kernel/mm/transparent_hugepage/shmem_enabled", "force");
 	/* And none of them moved about later: each move is a round of nested page faults. */
 	write_text("/sys/kernel/mm/transparent_hugepage/khugepaged/scan_sleep_millisecs",

@@ -22,7 +22,7 @@ struct confid {
 	enum confid_isolation isolation; /* as the boot shim found it */
 	bool confidential; /* isolated, or simulated by OPENHCL_CONFIDENTIAL */
 	bool debug; /* OPENHCL_CONFIDENTIAL_DEBUG */
-	/* Nothing that could hold a guest's secret may reach the host: confidential and not debug. */
+	/* Confidential and not debug: nothing that could hold a secret may reach the host. */
 	bool restricted;
 };
 

@@ -73,7 +73,7 @@ struct inspect_node {
 		double d;
 		bool b;
 		struct {
-			const char *data; /* NUL-terminated too when a string or an update's reason */
+			const char *data; /* NUL-terminated too, unless bytes */
 			size_t len;
 		} str;
 		struct {
@@ -82,7 +82,7 @@ struct inspect_node {
 			const char *path; /* rest of the path, "" = the node itself */
 		} pending;
 	};
-	struct inspect_node *child; /* first, of a directory; sorted when the result is handed out */
+	struct inspect_node *child; /* first, of a directory; sorted by inspect_sort() */
 	struct inspect_node *next; /* sibling */
 };
 
@@ -126,8 +126,8 @@ void inspect_i64(struct inspect *in, enum inspect_sens sens, const char *name, i
 void inspect_double(struct inspect *in, enum inspect_sens sens, const char *name, double val);
 void inspect_bool(struct inspect *in, enum inspect_sens sens, const char *name, bool val);
 void inspect_str(struct inspect *in, enum inspect_sens sens, const char *name, const char *val);
-void inspect_strf(struct inspect *in, enum inspect_sens sens, const char *name, const char *fmt, ...)
-	printf_like(4, 5);
+void inspect_strf(struct inspect *in, enum inspect_sens sens, const char *name, const char *fmt,
+		  ...) printf_like(4, 5);
 void inspect_bytes(struct inspect *in, enum inspect_sens sens, const char *name, const void *data,
 		   size_t len);
 /* A duration the way the original prints it: "S.NNNNNNNNNs". */
@@ -180,8 +180,8 @@ void inspect_sort(struct inspect_tree *tree);
 /**
  * inspect_encode / inspect_decode - a tree as bytes between two roles
  * @ret_buf: from malloc()
- * Returns: 0; -ENOMEM; -EBADMSG: not what inspect_encode makes, nested deeper than INSPECT_NEST_MAX,
- *          or larger than @max_bytes; -EBUSY: a node is pending
+ * Returns: 0; -ENOMEM; -EBADMSG: not what inspect_encode makes, nested deeper than
+ *          INSPECT_NEST_MAX, or larger than @max_bytes; -EBUSY: a node is pending
  */
 must_check int inspect_encode(const struct inspect_tree *tree, uint8_t **ret_buf, size_t *ret_len);
 must_check int inspect_decode(const uint8_t *buf, size_t len, size_t max_bytes,

@@ -5,11 +5,12 @@ import re
 
 # Programs are no layers: nobody may use them. Folder -> (layers it may use, third-party headers).
 PROGRAMS = {
-    'initrd': ['hcl/base'],
+    'initrd': ['hcl/base', 'hcl/hv', 'hcl/rt'],
+    'diag/cli': ['hcl/base', 'diag'],
     'igvm-build/shim': ['hcl/base', 'hcl/hv', 'igvm-build'],
     'igvm-build/tool': ['hcl/base', 'hcl/hv', 'igvm-build'],
     'vmm': ['hcl/base', 'hcl/hv', 'hcl/rt', 'hcl/vtl', 'devices/core', 'devices/chipset',
-            'devices/vmbus', 'devices/get'],
+            'devices/vmbus', 'devices/get', 'diag'],
     'tests/hvhost': ['hcl/base', 'hcl/hv', 'hcl/rt', 'devices/core', 'devices/vmbus',
                      'devices/get', 'igvm-build'],
 }
@@ -58,7 +59,8 @@ def files():
     for folder, dirs, names in os.walk(top):
         dirs[:] = [d for d in dirs if d not in ('.git', '__pycache__', 'build') and
                    not os.path.exists(os.path.join(folder, d, 'build.ninja'))]
-        found += [os.path.relpath(os.path.join(folder, n), top) for n in names]
+        found += [os.path.relpath(os.path.join(folder, n), top) for n in names
+                  if n != '.git'] # a file in a linked work tree
     return sorted(found)
 
 

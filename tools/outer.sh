@@ -29,7 +29,7 @@ find_image() {
 	code=$(debian_codename)
 	for suite in "$code" "$code-backports" trixie; do
 		entries=("deb $suite")
-		# The same root as QEMU's, so that its lists are fetched once.
+		# Backports refer to packages of the release itself.
 		[ "$suite" != "$code-backports" ] || entries=("deb $code" "deb $suite")
 		apt_root "$suite" "${entries[@]}"
 		IMAGE=$(apt-cache -t "$suite" depends $meta 2>/dev/null |

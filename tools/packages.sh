@@ -1,14 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 #
-# Installs what building and testing need from the machine's own Debian, and QEMU from its
-# backports. Usage: tools/packages.sh build|qemu|all [--check]
+# Installs what building and testing need from the machine's own Debian. Usage:
+# tools/packages.sh build [--check]
 # With --check nothing is installed; the status says whether anything is missing.
 
 # shellcheck source=tools/lib.sh
 . "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
-
-QEMU_MIN=10
 
 # Compilers and build tools, the libraries of the host programs, then what the kernel and the
 # tests need.
@@ -21,9 +19,8 @@ BUILD_PACKAGES=(
 
 usage() {
 	cat >&2 <<-'EOT'
-	Usage: tools/packages.sh build|qemu|all [--check]
+	Usage: tools/packages.sh build [--check]
 	  build    compilers, libraries and tools
-	  qemu     QEMU 10 or newer
 	  --check  only report what is missing (status 1 when something is)
 	EOT
 	exit "$1"
@@ -55,20 +52,6 @@ missing_build() {
 	printf '%s\n' "${BUILD_PACKAGES[@]}" | grep -vxF -- "$have" || true
 }
 
-qemu_version() {
-	command -v qemu-system-x86_64 >/dev/null || return 0
-	dpkg-query -W -f='${Version}' qemu-system-x86 2>/dev/null |
-		sed 's/^[0-9]*://; s/^\([0-9.]*\).*/\1/' ||
-		qemu-system-x86_64 --version | sed -n '1s/.*version \([0-9.]*\).*/\1/p'
-}
-
-qemu_good() {
-	local ver
-
-	ver=$(qemu_version)
-	[ "${ver%%.*}" -ge "$QEMU_MIN" ] 2>/dev/null
-}
-
 # An installation that was cut off earlier is finished first.
 apt_install() {
 	as_root dpkg --configure -a
@@ -89,57 +72,20 @@ install_build() {
 	step "installing ${#missing[@]} packages" apt_install "${missing[@]}"
 }
 
-install_qemu() {
-	local code suite target=()
-
-	! qemu_good || return 0
-	need_space 600
-	code=$(debian_codename)
-	[ -n "$code" ] || die "this machine's Debian release has no name: install QEMU $QEMU_MIN or" \
-		"newer by hand."
-	for suite in "$code" "$code-backports"; do
-		if [ "$suite" = "$code" ]; then
-			apt_root "$suite" "deb $suite"
-		else
-			apt_root "$suite" "deb $code" "deb $suite"
-		fi
-		if dpkg --compare-versions "$(apt_version qemu-system-x86 | sed 's/^[0-9]*://')" \
-			ge "$QEMU_MIN"; then
-			target=(-t "$suite" qemu-system-x86)
-			break
-		fi
-	done
-	[ ${#target[@]} -gt 0 ] || die "the mirror has no QEMU $QEMU_MIN or newer for '$code' (QEMU 7" \
-		"crashes nested guests): install one by hand."
-	step "installing QEMU from $suite" apt_install "${target[@]}"
-	qemu_good || die "QEMU was installed but is older than $QEMU_MIN: remove other copies of" \
-		"qemu-system-x86_64 from PATH."
-}
-
 main() {
 	local want=${1:-} check=${2:-}
 
 	case $want in
-	build | qemu | all) ;;
+	build) ;;
 	-h | --help) usage 0 ;;
 	*) usage 2 ;;
 	esac
 	cache_init
 	STEP_LET_RUN=1
-	[ "$want" = qemu ] || suite_adjust
-	if [ "$check" = --check ]; then
-		if [ "$want" != qemu ] && [ -n "$(missing_build)" ]; then
-			exit 1
-		fi
-		[ "$want" = build ] || qemu_good || exit 1
-		return 0
-	fi
-	if [ "$want" != qemu ] && [ -n "$(missing_build)" ]; then
-		with_lock packages install_build
-	fi
-	if [ "$want" != build ] && ! qemu_good; then
-		with_lock packages install_qemu
-	fi
+	suite_adjust
+	[ -n "$(missing_build)" ] || return 0
+	[ "$check" != --check ] || exit 1
+	with_lock packages install_build
 }
 
 main "$@"

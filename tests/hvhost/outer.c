@@ -15,8 +15,11 @@
 
 #include "cleanup.h"
 
-/* The first release whose emulated SVM runs two busy guests without corrupting them. */
-#define QEMU_MIN_MAJOR 10
+/*
+ * The first series whose emulated SVM changes its word of pending interrupts atomically. Older ones
+ * lose timer ticks (the outer VM stands still) and inject vector 0 (guests triple-fault).
+ */
+#define QEMU_MIN_MAJOR 11
 #define QEMU "qemu-system-x86_64"
 /* The outer kernel, page cache, hvhost and VTL2's memory. */
 #define OUTER_MARGIN_MIB 768
@@ -76,7 +79,7 @@ static int check_qemu(void)
 	if (major < 0) {
 		fprintf(stderr,
 			"hvhost: no usable KVM and no " QEMU
-			"; install QEMU %d or newer (./keel does it on Debian)\n",
+			"; install QEMU %d or newer; ./keel run brings its own\n",
 			QEMU_MIN_MAJOR);
 		return -ENOENT;
 	}

@@ -12,7 +12,7 @@ SUITES=(trixie forky sid)
 usage() {
 	cat >&2 <<-'EOT'
 	Usage: tools/deps.sh [musl|host]
-	Builds liburing, libfdt and Zydis as static libraries and prints their folder (include, lib,
+	Builds liburing, libfdt, Zydis and protobuf-c as static libraries and prints their folder (include, lib,
 	lib/pkgconfig). musl (default) is for the VTL2 programs and adds the meson cross file musl.ini;
 	host is for glibc programs: put its lib/pkgconfig into PKG_CONFIG_PATH.
 	EOT
@@ -108,6 +108,19 @@ build_zydis() {
 		-lZydis "-DZYDIS_STATIC_BUILD" "$prefix" zycore
 }
 
+# The run-time half only; the generator is the machine's own and may be older.
+build_protobuf_c() {
+	local prefix=$1 kind=$2
+
+	cd protobuf-c
+	compile "$prefix/lib/libprotobuf-c.a" "$(flags "$prefix" "$PWD" "$kind") -DNDEBUG -I." \
+		protobuf-c/protobuf-c.c
+	mkdir -p "$prefix/include/protobuf-c"
+	cp protobuf-c/protobuf-c.h "$prefix/include/protobuf-c/"
+	pc libprotobuf-c "$(sed -n 's/^#define PROTOBUF_C_VERSION[ \t]*"\([0-9.]*\)"$/\1/p' \
+		protobuf-c/protobuf-c.h)" -lprotobuf-c "" "$prefix"
+}
+
 # musl's compiler wrapper hides the system's headers; the kernel's own are independent of the C
 # library and are looked for last.
 kernel_headers() {
@@ -158,13 +171,14 @@ build_deps() {
 	mkdir -p "$prefix"/{include,lib/pkgconfig,build}
 	[ "$kind" = host ] || kernel_headers "$prefix"
 	cd "$prefix/build"
-	for pkg in liburing device-tree-compiler zydis zycore-c; do
+	for pkg in liburing device-tree-compiler zydis zycore-c protobuf-c; do
 		apt_source "$pkg" "$PWD/$pkg" "${SUITES[@]}"
 		printf '%s\n' "$SOURCE_ID" >>"$prefix/sources.txt"
 	done
 	step "building liburing ($kind)" in_folder "$PWD" build_liburing "$prefix" "$kind"
 	step "building libfdt ($kind)" in_folder "$PWD" build_libfdt "$prefix" "$kind"
 	step "building Zydis ($kind)" in_folder "$PWD" build_zydis "$prefix" "$kind"
+	step "building protobuf-c ($kind)" in_folder "$PWD" build_protobuf_c "$prefix" "$kind"
 	[ "$kind" = host ] || cross_file "$prefix"
 	cd "$prefix"
 	rm -rf build

@@ -12,7 +12,7 @@
 # tests need.
 BUILD_PACKAGES=(
 	gcc libc6-dev make meson ninja-build pkg-config musl-tools clang libclang-rt-14-dev llvm
-	check libcjson-dev libssl-dev zlib1g-dev linux-libc-dev
+	check libcjson-dev libssl-dev zlib1g-dev linux-libc-dev protobuf-c-compiler protobuf-compiler
 	dpkg-dev patch flex bison bc libelf-dev cpio xz-utils zstd gzip bzip2 lz4 kmod
 	python3-minimal device-tree-compiler git ca-certificates
 )

@@ -19,6 +19,11 @@ PROGRAMS = {
 THIRD_PARTY = {
     'liburing.h': ['hcl/rt'],
     'Zydis/Zydis.h': ['devices/core'],
+    'protobuf-c/': ['diag', 'diag/cli'],
+    # Made from diag/proto at build time.
+    'diag.pb-c.h': ['diag', 'diag/cli'],
+    'inspect.pb-c.h': ['diag', 'diag/cli'],
+    'ttrpc.pb-c.h': ['diag', 'diag/cli'],
     'libfdt.h': ['vmm', 'igvm-build/shim', 'tests/hvhost'],
     'zlib.h': ['initrd'],
     'cjson/cJSON.h': ['igvm-build/tool'],

@@ -139,6 +139,7 @@ static enum gel_level level_of_log(uint8_t level)
 	case LOG_INFO:
 		return GEL_INFO;
 	case LOG_DEBUG:
+	case LOG_TRACE:
 		break;
 	}
 	return GEL_VERBOSE;

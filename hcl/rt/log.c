@@ -26,10 +26,8 @@ static struct {
 };
 
 static const char *const level_names[] = {
-	[LOG_ERR] = "error",
-	[LOG_WARN] = "warn",
-	[LOG_INFO] = "info",
-	[LOG_DEBUG] = "debug",
+	[LOG_ERR] = "error",   [LOG_WARN] = "warn",   [LOG_INFO] = "info",
+	[LOG_DEBUG] = "debug", [LOG_TRACE] = "trace",
 };
 
 /* One write per line, so that lines of several processes on one console do not mix. */
@@ -59,7 +57,7 @@ void log_set_name(const char *name)
 void log_sink_kmsg(void *ctx, enum log_level level, const char *line)
 {
 	/* Facility 3 (daemon) times 8 plus the kernel's level. */
-	static const int priority[] = { 24 + 3, 24 + 4, 24 + 6, 24 + 7 };
+	static const int priority[] = { 24 + 3, 24 + 4, 24 + 6, 24 + 7, 24 + 7 };
 	const int *fd = ctx;
 	char buf[LOG_LINE_MAX + 16];
 	int n = snprintf(buf, sizeof(buf), "<%d>%s\n", priority[level], line);
@@ -70,11 +68,7 @@ void log_sink_kmsg(void *ctx, enum log_level level, const char *line)
 
 int log_level_parse(const char *text, enum log_level *ret_level)
 {
-	if (strcmp(text, "trace") == 0) {
-		*ret_level = LOG_DEBUG;
-		return 0;
-	}
-	for (int i = LOG_ERR; i <= LOG_DEBUG; i++) {
+	for (int i = LOG_ERR; i <= LOG_TRACE; i++) {
 		if (strcmp(text, level_names[i]) == 0) {
 			*ret_level = (enum log_level)i;
 			return 0;

@@ -15,7 +15,7 @@
 
 #define LOG_LINE_MAX 512
 
-enum log_level { LOG_ERR, LOG_WARN, LOG_INFO, LOG_DEBUG };
+enum log_level { LOG_ERR, LOG_WARN, LOG_INFO, LOG_DEBUG, LOG_TRACE };
 
 /* What a statement may reveal: ALLOWED constants, names, counts, ids the host knows; CONF register
  * values, guest addresses, guest strings. Secrets are not printable at all. */
@@ -54,7 +54,7 @@ void log_set_name(const char *name);
 void log_sink_kmsg(void *ctx, enum log_level level, const char *line);
 
 /**
- * log_level_parse - turn "error", "warn", "info", "debug" (or "trace") into a level
+ * log_level_parse - turn "error", "warn", "info", "debug", "trace" into a level
  * Returns: 0, -EINVAL
  */
 must_check int log_level_parse(const char *text, enum log_level *ret_level);
@@ -68,13 +68,14 @@ void log_emit(enum log_level level, enum log_class cls, struct log_rl *rl, const
 #define log_warn(cls, ...) log_emit(LOG_WARN, cls, NULL, LOG_AREA, __VA_ARGS__)
 #define log_info(cls, ...) log_emit(LOG_INFO, cls, NULL, LOG_AREA, __VA_ARGS__)
 #define log_debug(cls, ...) log_emit(LOG_DEBUG, cls, NULL, LOG_AREA, __VA_ARGS__)
+#define log_trace(cls, ...) log_emit(LOG_TRACE, cls, NULL, LOG_AREA, __VA_ARGS__)
 
 /* For statements a guest or host can trigger at will: 10 lines per 5 s and site; the
  * first line of a later window says how many were squashed. */
-#define log_rl(level, cls, ...)                                          \
-	do {                                                             \
-		static struct log_rl rl_;                                \
-		log_emit(level, cls, &rl_, LOG_AREA, __VA_ARGS__);       \
+#define log_rl(level, cls, ...)                                    \
+	do {                                                       \
+		static struct log_rl rl_;                          \
+		log_emit(level, cls, &rl_, LOG_AREA, __VA_ARGS__); \
 	} while (0)
 #define log_warn_rl(cls, ...) log_rl(LOG_WARN, cls, __VA_ARGS__)
 #define log_info_rl(cls, ...) log_rl(LOG_INFO, cls, __VA_ARGS__)

@@ -210,7 +210,7 @@ START_TEST(level_names)
 		enum log_level level;
 	} good[] = {
 		{ "error", LOG_ERR }, { "warn", LOG_WARN }, { "info", LOG_INFO },
-		{ "debug", LOG_DEBUG }, { "trace", LOG_DEBUG },
+		{ "debug", LOG_DEBUG }, { "trace", LOG_TRACE },
 	};
 	enum log_level level;
 
@@ -220,7 +220,7 @@ START_TEST(level_names)
 	}
 	ck_assert_int_eq(log_level_parse("", &level), -EINVAL);
 	ck_assert_int_eq(log_level_parse("infox", &level), -EINVAL);
-	ck_assert_int_eq(level, LOG_DEBUG);
+	ck_assert_int_eq(level, LOG_TRACE);
 }
 END_TEST
 

@@ -22,6 +22,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "confid.h"
 #include "initlog.h"
 #include "mounts.h"
 #include "settings.h"
@@ -79,7 +80,7 @@ static int set_streams(void)
 
 static void feed_entropy(void)
 {
-	int r = settings_entropy(!env_is_set("OPENHCL_CONFIDENTIAL"));
+	int r = settings_entropy(!confid_read().confidential);
 
 	if (r == -ENOENT)
 		initlog_info("the device tree has no random seed");

@@ -24,8 +24,6 @@ struct knob {
 
 static const struct knob table[] = {
 	{ "OPENVMM_LOG", "HVLITE_LOG", KNOB_LOG_LEVEL, offsetof(struct knobs, log_level) },
-	{ "OPENHCL_CONFIDENTIAL", "UNDERHILL_CONFIDENTIAL", KNOB_BOOL,
-	  offsetof(struct knobs, confidential) },
 	{ "OPENHCL_CMDLINE_APPEND", "UNDERHILL_CMDLINE_APPEND", KNOB_TEXT,
 	  offsetof(struct knobs, cmdline_append) },
 	{ "OPENHCL_FORCE_LOAD_VTL0_IMAGE", "UNDERHILL_FORCE_LOAD_VTL0_IMAGE", KNOB_LOAD,

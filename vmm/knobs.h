@@ -16,7 +16,6 @@ enum knob_load { KNOB_LOAD_AUTO, KNOB_LOAD_LINUX, KNOB_LOAD_UEFI, KNOB_LOAD_PCAT
 
 struct knobs {
 	enum log_level log_level;
-	bool confidential; /* restrict logs */
 	const char *cmdline_append; /* for VTL0's kernel, or NULL */
 	enum knob_load force_load;
 	bool signal_vtl0_started; /* tell the host before anything else */

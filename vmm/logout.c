@@ -36,12 +36,12 @@ static void sink(void *ctx, enum log_level level, const char *line)
 		gel_cli_put(lo->gel, level, line);
 }
 
-void logout_init(struct logout *lo, enum log_level level, bool confidential)
+void logout_init(struct logout *lo, enum log_level level, bool restricted)
 {
-	*lo = (struct logout){ .kmsg_read_fd = -1, .confidential = confidential };
+	*lo = (struct logout){ .kmsg_read_fd = -1, .restricted = restricted };
 	lo->kmsg_fd = open("/dev/kmsg", O_WRONLY | O_CLOEXEC);
 	lo->gel = gel_cli_create();
-	log_init(level, confidential, sink, lo);
+	log_init(level, restricted, sink, lo);
 }
 
 static void open_channel(void *ctx)
@@ -57,7 +57,7 @@ static void open_channel(void *ctx)
 		log_info(ALLOWED, "no log channel of the host (%d)", r);
 		return;
 	}
-	if (!lo->confidential)
+	if (!lo->restricted)
 		lo->kmsg_read_fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	gel_cli_attach(lo->gel, lo->loop, uio_chan_pipe(lo->chan), lo->kmsg_read_fd);
 	r = uio_chan_start(lo->chan, lo->loop);

@@ -15,7 +15,7 @@
 struct logout {
 	int kmsg_fd; /* -1: lines go to stderr */
 	int kmsg_read_fd;
-	bool confidential; /* the kernel's log stays here */
+	bool restricted; /* the kernel's log stays here */
 	unsigned int tries; /* to open the channel */
 	struct loop *loop; /* NULL = not attached */
 	struct loop_timer retry;
@@ -24,12 +24,12 @@ struct logout {
 };
 
 /* Take over the log. Context: main thread, before any other exists. */
-void logout_init(struct logout *lo, enum log_level level, bool confidential);
+void logout_init(struct logout *lo, enum log_level level, bool restricted);
 
 /**
  * logout_attach - open the host's log channel and begin to send
  * A channel that is not there yet is tried again for a while; without one the lines simply stay
- * here. The kernel's log is relayed too, but not on a confidential VM.
+ * here. The kernel's log is relayed too, but not where diagnostics are restricted.
  * Context: the loop's thread (or before it runs).
  */
 void logout_attach(struct logout *lo, struct loop *loop);

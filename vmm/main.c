@@ -121,8 +121,9 @@ int main(int argc, char **argv)
 
 	vm.times.daemon_start = timeline_now_ns();
 	timeline_mark("daemon");
+	vm.confid = confid_read();
 	knobs_read(&vm.knobs, NULL, NULL);
-	logout_init(&vm.log, vm.knobs.log_level, vm.knobs.confidential);
+	logout_init(&vm.log, vm.knobs.log_level, vm.confid.restricted);
 	vm.times.init_start = vm.knobs.kernel_boot_ns;
 	vm.signal_fd = -1;
 	r = start(&vm, argc, argv);

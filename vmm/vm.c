@@ -89,8 +89,10 @@ static void on_drain_timer(void *ctx)
 static void on_end(void *ctx)
 {
 	static const char *const names[] = {
-		[VM_END_NONE] = "nothing",	 [VM_END_POWER_OFF] = "power off",
-		[VM_END_RESET] = "reset",	 [VM_END_HIBERNATE] = "hibernation",
+		[VM_END_NONE] = "nothing",
+		[VM_END_POWER_OFF] = "power off",
+		[VM_END_RESET] = "reset",
+		[VM_END_HIBERNATE] = "hibernation",
 		[VM_END_FAILED] = "a run loop that failed",
 	};
 	struct vm *vm = ctx;
@@ -183,12 +185,14 @@ static void on_crash(void *ctx, const struct vtl0_crash *c)
 
 static uint32_t fault_regs(struct vm *vm, vpidx_t vp, struct get_fault_reg *regs, uint32_t cap)
 {
-	static const uint32_t names[] = { HVREG_RIP, HVREG_RSP, HVREG_RFLAGS, HVREG_CR0, HVREG_CR2,
-					  HVREG_CR3, HVREG_CR4, HVREG_EFER, HVREG_RAX, HVREG_RCX };
+	static const uint32_t names[] = {
+		HVREG_RIP, HVREG_RSP, HVREG_RFLAGS, HVREG_CR0, HVREG_CR2,
+		HVREG_CR3, HVREG_CR4, HVREG_EFER,   HVREG_RAX, HVREG_RCX
+	};
 	struct vcpu *v = vps_vcpu(vm->vps, vp);
 	uint32_t n = 0;
 
-	for (size_t i = 0; i < ARRAY_SIZE(names) && n < cap && !vm->knobs.confidential; i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(names) && n < cap && !vm->confid.restricted; i++) {
 		union hv_regval val;
 
 		if (regs_get(&v->vp, names[i], &val) < 0)
@@ -313,8 +317,9 @@ static int build_machine(struct vm *vm)
 
 	vm->msi = (struct msi_sink){ .deliver = irq_deliver, .ctx = &vm->hvc };
 	vm->extint = (struct irq_sink){ .set = on_extint_line, .ctx = vm };
-	vm->power = (struct power_ops){ .power_off = on_power_off, .reset = on_reset,
-					.hibernate = on_hibernate, .ctx = vm };
+	vm->power = (struct power_ops){
+		.power_off = on_power_off, .reset = on_reset, .hibernate = on_hibernate, .ctx = vm
+	};
 	return why("devices", machine_create(&cfg, &w, &vm->machine));
 }
 
@@ -355,8 +360,8 @@ static int load_vtl0(struct vm *vm)
 	cfg.mtrr = (struct mtrr_layout){
 		.ram_end = last->base + last->len,
 		.low_mmio_base = cfg.acpi.mmio[0].len ? cfg.acpi.mmio[0].base : 1ull << 32,
-		.low_mmio_end = cfg.acpi.mmio[0].len ?
-					cfg.acpi.mmio[0].base + cfg.acpi.mmio[0].len : 1ull << 32,
+		.low_mmio_end = cfg.acpi.mmio[0].len ? cfg.acpi.mmio[0].base + cfg.acpi.mmio[0].len
+						     : 1ull << 32,
 		.high_mmio_base = cfg.acpi.mmio[1].len ? cfg.acpi.mmio[1].base : 0,
 		.high_mmio_end = cfg.acpi.mmio[1].base + cfg.acpi.mmio[1].len,
 		.phys_bits = phys_bits(),

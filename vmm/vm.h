@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 
 #include "bootdt.h"
+#include "confid.h"
 #include "host.h"
 #include "irqline.h"
 #include "knobs.h"
@@ -27,6 +28,7 @@
 enum vm_end { VM_END_NONE, VM_END_POWER_OFF, VM_END_RESET, VM_END_HIBERNATE, VM_END_FAILED };
 
 struct vm {
+	struct confid confid;
 	struct knobs knobs;
 	struct stats_times times;
 	struct logout log;
@@ -68,7 +70,7 @@ struct vm {
 
 /**
  * vm_start - bring the VM up until VTL0 runs
- * @vm: zeroed but for knobs, times, log, ctl
+ * @vm: zeroed but for confid, knobs, times, log, ctl
  * Returns: 0; -errno: the reason is logged and was told to the host if there was one
  */
 must_check int vm_start(struct vm *vm);

@@ -16,6 +16,7 @@ enum confid_isolation {
 	CONFID_ISO_VBS,
 	CONFID_ISO_SNP,
 	CONFID_ISO_TDX,
+	CONFID_ISO_UNKNOWN, /* a kind this build does not know */
 };
 
 struct confid {
@@ -34,11 +35,16 @@ typedef const char *(*confid_getenv_fn)(const char *name);
  * @get: NULL = the process's environment
  * @isolation: the value of the device tree's isolation-type, NULL = there is no such property. A
  *             word that is not known counts as isolated.
+ * A variable says yes when it is neither empty nor "0". OPENHCL_CONFIDENTIAL restricts under
+ * either of its names; OPENHCL_CONFIDENTIAL_DEBUG counts under the older name only where the newer
+ * is not set.
+ * Context: any thread, while nobody changes the environment
  */
 struct confid confid_decide(confid_getenv_fn get, const char *isolation);
 
-/* The same with the real environment and device tree (/proc/device-tree/openhcl/isolation-type). */
+/* The same with the real environment and device tree (/proc/device-tree/openhcl/isolation-type). A
+ * property that is there and cannot be read counts as isolated. /proc must be mounted. */
 struct confid confid_read(void);
 
-/* "none", "vbs", "snp", "tdx". */
+/* "none", "vbs", "snp", "tdx", "unknown". */
 const char *confid_isolation_name(enum confid_isolation isolation);

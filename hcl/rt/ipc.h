@@ -33,16 +33,21 @@ struct ipc_permit {
 
 struct ipc_cfg {
 	struct loop *loop;
-	int fd; /* taken over on success */
+	int fd; /* a connected stream socket; taken over on success */
+	/* The table must outlive the connection. */
 	const struct ipc_permit *permits;
 	size_t n_permits;
-	/* The other side is gone or misbehaved (-errno). Called once; ipc_destroy() may follow. */
+	/*
+	 * The other side is gone (-EPIPE; what it had sent was served) or misbehaved (-errno).
+	 * Called once. ipc_destroy() may be called from here and from the handlers.
+	 */
 	void (*gone)(void *ctx, int err);
 	void *ctx;
 };
 
 /* Returns: 0; -ENOMEM; -errno of the loop. Context: the loop's thread, or before it runs. */
 must_check int ipc_create(const struct ipc_cfg *cfg, struct ipc **ret_ipc);
+/* Accepts NULL. What still waits to be sent is lost. Context: the loop's thread. */
 void ipc_destroy(struct ipc *ipc);
 
 /**

@@ -38,7 +38,7 @@ START_TEST(defaults)
 	struct knobs k = read_vars(none);
 
 	ck_assert_int_eq((int)k.log_level, LOG_INFO);
-	ck_assert(!k.confidential && !k.signal_vtl0_started && !k.cmdline_append);
+	ck_assert(!k.signal_vtl0_started && !k.cmdline_append);
 	ck_assert_uint_eq(k.config_timeout_s, 5);
 	ck_assert_int_eq((int)k.force_load, KNOB_LOAD_AUTO);
 }
@@ -49,7 +49,6 @@ START_TEST(names_and_legacy_names)
 	struct var vars[] = { { "OPENVMM_LOG", "debug" },
 			      { "UNDERHILL_CMDLINE_APPEND", "quiet" },
 			      { "OPENHCL_FORCE_LOAD_VTL0_IMAGE", "linux" },
-			      { "OPENHCL_CONFIDENTIAL", "1" },
 			      { "UNDERHILL_SIGNAL_VTL0_STARTED", "1" }, /* has no legacy name */
 			      { "KERNEL_BOOT_TIME", "123456789012" },
 			      { "OPENHCL_CONFIG_TIMEOUT_IN_SECONDS", "17" },
@@ -59,7 +58,6 @@ START_TEST(names_and_legacy_names)
 	ck_assert_int_eq((int)k.log_level, LOG_DEBUG);
 	ck_assert_str_eq(k.cmdline_append, "quiet");
 	ck_assert_int_eq((int)k.force_load, KNOB_LOAD_LINUX);
-	ck_assert(k.confidential);
 	ck_assert(!k.signal_vtl0_started);
 	ck_assert_uint_eq(k.kernel_boot_ns, 123456789012ull);
 	ck_assert_uint_eq(k.config_timeout_s, 17);
@@ -72,21 +70,21 @@ START_TEST(nonsense_keeps_defaults)
 
 	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
 		struct var vars[] = { { "OPENHCL_CONFIG_TIMEOUT_IN_SECONDS", texts[i] },
-				      { "OPENHCL_CONFIDENTIAL", "yes" },
+				      { "OPENHCL_SIGNAL_VTL0_STARTED", "yes" },
 				      { NULL, NULL } };
 		struct knobs k = read_vars(vars);
 
 		ck_assert_uint_eq(k.config_timeout_s, 5);
-		ck_assert(!k.confidential);
+		ck_assert(!k.signal_vtl0_started);
 	}
 }
 END_TEST
 
 START_TEST(arguments)
 {
-	char *argv[] = { (char *)(uintptr_t)"keel", (char *)(uintptr_t)"noxsave",
-			 (char *)(uintptr_t)"--pid", (char *)(uintptr_t)"/run/x",
-			 (char *)(uintptr_t)"--pid" };
+	char *argv[] = { (char *)(uintptr_t) "keel", (char *)(uintptr_t) "noxsave",
+			 (char *)(uintptr_t) "--pid", (char *)(uintptr_t) "/run/x",
+			 (char *)(uintptr_t) "--pid" };
 	struct knobs k = { 0 };
 
 	ck_assert_uint_eq(knobs_args(&k, 5, argv), 2);

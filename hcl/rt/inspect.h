@@ -65,9 +65,9 @@ struct inspect_node {
 	enum inspect_kind kind;
 	enum inspect_sens sens;
 	uint32_t flags;
+	enum inspect_error err; /* of an INSPECT_ERROR; INSPECT_UPDATE: the reason is in str */
 	const char *name; /* "" at the root */
 	union {
-		enum inspect_error err;
 		int64_t i64;
 		uint64_t u64;
 		double d;
@@ -78,8 +78,8 @@ struct inspect_node {
 		} str;
 		struct {
 			uint32_t remote; /* id given by the entry */
-			uint32_t depth; /* levels still wanted below the node */
-			const char *path; /* rest of the path, "" = the node itself */
+			uint32_t depth; /* depth and path of the request to send there */
+			const char *path; /* "" = its root */
 		} pending;
 	};
 	struct inspect_node *child; /* first, of a directory; sorted by inspect_sort() */
@@ -115,8 +115,10 @@ typedef int (*inspect_update_fn)(void *ctx, const char *val, char *ret_why, size
 
 /*
  * The children. @name is copied; a '/' in it makes nested directories of the same level. Strings
- * that are not UTF-8 have the offending bytes replaced. An entry named twice is one: directories
- * merge, otherwise the later wins. Context: inside an inspect_fn.
+ * that are not UTF-8 have the offending bytes replaced; names are cut at INSPECT_NAME_MAX. An entry
+ * named twice is one: directories merge, a directory stays when a value comes later, otherwise the
+ * later wins. What does not fit into the memory of the result becomes an INSPECT_INTERNAL error:
+ * the value, or the directory it is in. Context: inside an inspect_fn.
  */
 void inspect_u64(struct inspect *in, enum inspect_sens sens, const char *name, uint64_t val);
 void inspect_hex(struct inspect *in, enum inspect_sens sens, const char *name, uint64_t val);
@@ -147,7 +149,7 @@ void inspect_mut_u64(struct inspect *in, enum inspect_sens sens, const char *nam
 		     inspect_update_fn update, void *ctx);
 void inspect_mut_bool(struct inspect *in, enum inspect_sens sens, const char *name, bool val,
 		      inspect_update_fn update, void *ctx);
-/* Shown by somebody else; @remote is the caller's name for him. */
+/* A directory shown by somebody else; @remote is the caller's name for him. */
 void inspect_remote(struct inspect *in, enum inspect_sens sens, const char *name, uint32_t remote);
 /* Is anything below wanted? Lets a directory skip work whose results nobody sees. */
 bool inspect_wants(const struct inspect *in, const char *name);
@@ -157,7 +159,7 @@ bool inspect_wants(const struct inspect *in, const char *name);
  * @req: checked here; its strings need not be UTF-8
  * @max_bytes: memory the result may take
  * @ret_tree: filled always (a node not found is an answer); inspect_tree_fini() releases it. After
- *            an update the root is the node with its new value, or an error.
+ *            an update the root is the node with its new value, or an error. Children are sorted.
  * Returns: 0; -ENOMEM; -EINVAL: path or value too long
  * Context: any thread; runs @fn on it
  */
@@ -170,7 +172,8 @@ struct inspect_node *inspect_pending(const struct inspect_tree *tree);
 
 /**
  * inspect_graft - replace a pending node by the root of another result
- * @from: emptied, its memory moves to @tree; NULL: the node becomes an unresolved error
+ * @from: emptied, its memory moves to @tree; NULL: the node becomes an unresolved error. When it
+ *        is larger than what @tree may still take, or nested too deep there: an internal error
  */
 void inspect_graft(struct inspect_tree *tree, struct inspect_node *node, struct inspect_tree *from);
 
@@ -187,5 +190,6 @@ must_check int inspect_encode(const struct inspect_tree *tree, uint8_t **ret_buf
 must_check int inspect_decode(const uint8_t *buf, size_t len, size_t max_bytes,
 			      struct inspect_tree *ret_tree);
 
-/* The client's words for an error ("not found"); @node is an INSPECT_ERROR. */
+/* The client's words for an error ("not found"); @node is an INSPECT_ERROR. After those for
+ * INSPECT_UPDATE a client puts ": " and the reason. */
 const char *inspect_error_text(const struct inspect_node *node);

@@ -11,10 +11,8 @@ BOOTS=50
 ONLY=
 PASSED=0
 FAILED=()
-REPEATED=()
-UNSTABLE=()
-OBSERVED=
 EMULATOR_FAULTS=0
+BESIDE_NAME=
 OUT=$BUILD/test-results
 
 usage_test() {
@@ -27,66 +25,76 @@ usage_test() {
 	  --only PATTERN  only the cases whose name contains PATTERN (names are printed as they run)
 	  --boots N       how many boots in a row the endurance case makes (default 50)
 
-	Logs of every case: build/test-results. The exit status is 0 when everything that decides passed.
-	Where the outer VM is emulated, an end-to-end case may be tried three times, and the hostile and
-	endurance cases are run once and only reported; the summary lists both.
+	Logs of every case: build/test-results. The exit status is 0 when everything passed. A fault of
+	the emulator itself, where one is used, is told from a failure, repeated and counted.
 	EOT
 }
 
-# One try of a case, in a shell of its own whose commands must all succeed. Leaves errexit off.
+# log_of NAME: where the output of a case goes; the folder for its files is the same with .d.
+log_of() { printf '%s/%s.log\n' "$OUT" "${1//\//-}"; }
+
+wanted() { [[ $1 == *"$ONLY"* ]]; }
+
+# attempt NAME COMMAND...: a case in a shell of its own whose commands must all succeed. Leaves
+# errexit off.
 attempt() {
-	local log=$1 rc
+	local log rc
+	log=$(log_of "$1")
 	shift
+	CASE_DIR=${log%.log}.d
 	set +e
 	umount -q "$CASE_DIR"/* 2>/dev/null # what a killed run left mounted
 	rm -rf "$CASE_DIR"
 	mkdir -p "$CASE_DIR"
 	(set -e; "$@") >"$log" 2>&1 </dev/null
 	rc=$?
-	EMULATOR_FAULTS=$((EMULATOR_FAULTS + $(grep -c 'the emulator failed' "$log")))
 	return "$rc"
 }
 
-# Under emulation an end-to-end case gets up to three tries: what runs there suffers from the
-# emulator in more ways than the ones that can be told for certain. Repeats are listed in the
-# summary, never hidden. Cases run by observe_case (storms, endurance) are tried once; where the
-# outer VM is emulated their result is listed but does not decide.
-#
-# run_case NAME COMMAND...: one line of progress, one log, one verdict.
-run_case() {
-	local name=$1 log start=$SECONDS rc=0 try
-	shift
-	[[ $name == *"$ONLY"* ]] || return 0
-	log=$OUT/${name//\//-}.log
-	printf '%-44s ' "$name"
-	CASE_DIR=$OUT/${name//\//-}.d
-	for try in 1 2 3; do
-		attempt "$log" "$@"
-		rc=$?
-		if [ "$rc" -eq 0 ] || [ -z "${OUTER:-}" ] || [[ $name != e2e/* ]] || [ -n "$OBSERVED" ]; then
-			break
-		fi
-		REPEATED+=("$name, try $try: $(grep -hm 1 -E 'hvhost: |expected:' "$log")")
-		cp -f "$log" "${log%.log}.try$try.log"
-	done
-	set -e
-	if [ "$rc" -eq 0 ]; then
+# verdict NAME STATUS SECONDS
+verdict() {
+	local log
+	log=$(log_of "$1")
+	EMULATOR_FAULTS=$((EMULATOR_FAULTS + $(grep -c 'the emulator failed' "$log" || true)))
+	if [ "$2" -eq 0 ]; then
 		PASSED=$((PASSED + 1))
-		printf 'ok      %4d s\n' $((SECONDS - start))
-	elif [ -n "$OBSERVED" ]; then
-		UNSTABLE+=("$name: $(grep -hm 1 -E 'hvhost: |expected:' "$log" || true)")
-		printf 'NOT OK  %4d s  (does not decide under emulation, log %s)\n' $((SECONDS - start)) "$log"
+		printf 'ok      %4d s\n' "$3"
 	else
-		FAILED+=("$name")
-		printf 'FAILED  %4d s  (status %d, log %s)\n' $((SECONDS - start)) "$rc" "$log"
+		FAILED+=("$1")
+		printf 'FAILED  %4d s  (status %d, log %s)\n' "$3" "$2" "$log"
 		tail -n 25 "$log" | sed 's/^/    | /'
 	fi
 }
 
-observe_case() {
-	OBSERVED=${OUTER:-}
-	run_case "$@"
-	OBSERVED=
+# run_case NAME COMMAND...: one line of progress, one log, one verdict.
+run_case() {
+	local start=$SECONDS rc=0
+	wanted "$1" || return 0
+	printf '%-44s ' "$1"
+	attempt "$@"
+	rc=$?
+	set -e
+	verdict "$1" "$rc" $((SECONDS - start))
+}
+
+# start_beside NAME COMMAND...: a long case that runs beside the ones that follow;
+# finish_beside waits for it and gives the verdict.
+start_beside() {
+	wanted "$1" || return 0
+	printf '%-44s started, runs beside the following\n' "$1"
+	BESIDE_NAME=$1
+	BESIDE_START=$SECONDS
+	(attempt "$@") &
+	BESIDE_PID=$!
+}
+
+finish_beside() {
+	local rc=0
+	[ -n "$BESIDE_NAME" ] || return 0
+	printf '%-44s ' "$BESIDE_NAME"
+	wait "$BESIDE_PID" || rc=$?
+	verdict "$BESIDE_NAME" "$rc" $((SECONDS - BESIDE_START))
+	BESIDE_NAME=
 }
 
 build_test_closure() {
@@ -133,8 +141,6 @@ main_test() {
 	e2e_all
 
 	[ ! -s "$OUT/endurance.txt" ] || cat "$OUT/endurance.txt"
-	[ ${#REPEATED[@]} -eq 0 ] || printf 'repeated: %s\n' "${REPEATED[@]}"
-	[ ${#UNSTABLE[@]} -eq 0 ] || printf 'not ok under emulation: %s\n' "${UNSTABLE[@]}"
 	[ "$EMULATOR_FAULTS" -eq 0 ] ||
 		printf 'faults of the emulator itself, recognised and repeated: %d\n' "$EMULATOR_FAULTS"
 	[ ${#FAILED[@]} -eq 0 ] || printf 'failed: %s\n' "${FAILED[@]}"

@@ -71,7 +71,6 @@ static uint16_t put_fields(struct wr *w, const struct log_record *rec, uint8_t *
 
 size_t log_record_encode(const struct log_record *rec, uint8_t ret_buf[LOG_RECORD_MAX])
 {
-	struct wr head = wr_make(ret_buf, HEAD_BYTES);
 	struct wr w = wr_make(ret_buf + HEAD_BYTES, LOG_RECORD_MAX - HEAD_BYTES);
 	const uint16_t target = put_str(&w, rec->target, LOG_TARGET_MAX);
 	const uint16_t name = put_str(&w, rec->name, LOG_NAME_MAX);
@@ -80,23 +79,24 @@ size_t log_record_encode(const struct log_record *rec, uint8_t ret_buf[LOG_RECOR
 	uint8_t n_fields;
 	const uint16_t fields = put_fields(&w, rec, &n_fields);
 
-	wr_u8(&head, (uint8_t)rec->kind);
-	wr_u8(&head, (uint8_t)rec->level);
-	wr_u8(&head, (uint8_t)rec->cls);
-	wr_u8(&head, n_fields);
-	wr_le16(&head, target);
-	wr_le16(&head, name);
-	wr_le16(&head, context);
-	wr_le16(&head, text);
-	wr_le16(&head, fields);
-	wr_le16(&head, 0);
-	wr_le64(&head, rec->time_ns);
-	wr_le64(&head, rec->missed);
-	wr_le64(&head, rec->taken_ns);
-	wr_le64(&head, rec->busy_ns);
-	wr_bytes(&head, &rec->activity, sizeof(rec->activity));
-	wr_bytes(&head, &rec->related, sizeof(rec->related));
-	wr_bytes(&head, &rec->correlation, sizeof(rec->correlation));
+	/* The head has fixed places and room for them: no cursor. */
+	ret_buf[0] = (uint8_t)rec->kind;
+	ret_buf[1] = (uint8_t)rec->level;
+	ret_buf[2] = (uint8_t)rec->cls;
+	ret_buf[3] = n_fields;
+	le16_store(ret_buf + 4, target);
+	le16_store(ret_buf + 6, name);
+	le16_store(ret_buf + 8, context);
+	le16_store(ret_buf + 10, text);
+	le16_store(ret_buf + 12, fields);
+	le16_store(ret_buf + 14, 0);
+	le64_store(ret_buf + 16, rec->time_ns);
+	le64_store(ret_buf + 24, rec->missed);
+	le64_store(ret_buf + 32, rec->taken_ns);
+	le64_store(ret_buf + 40, rec->busy_ns);
+	memcpy(ret_buf + 48, &rec->activity, sizeof(rec->activity));
+	memcpy(ret_buf + 64, &rec->related, sizeof(rec->related));
+	memcpy(ret_buf + 80, &rec->correlation, sizeof(rec->correlation));
 	return HEAD_BYTES + w.done;
 }
 

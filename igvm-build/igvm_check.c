@@ -135,6 +135,10 @@ static int check_policy(struct check *c, const struct igvm_header *h)
 	if (mask_has_type(c, h->mask, IGVM_PLATFORM_SEV_SNP) &&
 	    !(h->policy.policy & SNP_POLICY_MUST_BE_ONE))
 		return igvm_fail(c->err, h->off, "GUEST_POLICY: bit 17 must be set for SEV_SNP");
+	if (mask_has_type(c, h->mask, IGVM_PLATFORM_VSM_ISOLATION) &&
+	    (h->policy.policy & ~(uint64_t)IGVM_VBS_POLICY_DEBUG))
+		return igvm_fail(c->err, h->off,
+				 "GUEST_POLICY: only bit 0 may be set for VSM_ISOLATION");
 	return once(c, h, &c->policies);
 }
 

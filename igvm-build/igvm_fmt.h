@@ -98,6 +98,9 @@ struct igvm_platform {
 };
 WIRE_SIZE(struct igvm_platform, 16);
 
+/* Guest policy of VSM_ISOLATION; a file for non-isolated VMs has no policy for that platform. */
+#define IGVM_VBS_POLICY_DEBUG 1u
+
 struct igvm_guest_policy {
 	uint64_t policy;
 	uint32_t mask;

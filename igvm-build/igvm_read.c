@@ -349,6 +349,19 @@ const struct igvm_platform *igvm_platform_find(const struct igvm_file *file, uin
 	return NULL;
 }
 
+enum igvm_vsm igvm_vsm_isolation(const struct igvm_file *file)
+{
+	const struct igvm_platform *p = igvm_platform_find(file, IGVM_PLATFORM_VSM_ISOLATION);
+	const struct igvm_header *h;
+	size_t pos = 0;
+
+	while (p && (h = igvm_next(file, &pos, p->mask)))
+		if (h->type == IGVM_GUEST_POLICY)
+			return h->policy.policy & IGVM_VBS_POLICY_DEBUG ? IGVM_VSM_VBS_DEBUG
+									: IGVM_VSM_VBS;
+	return IGVM_VSM_NONE;
+}
+
 const struct igvm_header *igvm_next(const struct igvm_file *file, size_t *pos, uint32_t mask)
 {
 	while (*pos < file->n_hdr) {

@@ -83,6 +83,18 @@ size_t igvm_file_size(const struct igvm_file *file);
  */
 const struct igvm_platform *igvm_platform_find(const struct igvm_file *file, uint32_t type);
 
+enum igvm_vsm {
+	IGVM_VSM_NONE, /* no isolation */
+	IGVM_VSM_VBS,
+	IGVM_VSM_VBS_DEBUG, /* the policy lets the host debug */
+};
+
+/**
+ * igvm_vsm_isolation - which VM the VSM_ISOLATION platform of a file is for
+ * Files of other builders say nothing about it and count as IGVM_VSM_NONE.
+ */
+enum igvm_vsm igvm_vsm_isolation(const struct igvm_file *file);
+
 /**
  * igvm_next - walk the headers in file order
  * @pos: 0 to start; advanced by the call

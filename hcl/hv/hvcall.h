@@ -171,6 +171,37 @@ struct hv_modify_vtl_prot_in {
 };
 WIRE_SIZE(struct hv_modify_vtl_prot_in, 16);
 
+/* AcceptGpaPages: pages gpn .. gpn + repeat count. */
+struct hv_accept_gpa_in {
+	uint64_t partition;
+	uint32_t attributes; /* memory type 5:0, host visibility 7:6, VTL set 10:8 */
+	uint16_t permissions[2]; /* initial, for VTL1 and VTL2 against lower VTLs */
+	uint64_t gpn;
+};
+WIRE_SIZE(struct hv_accept_gpa_in, 24);
+
+#define HV_ACCEPT_TYPE(attributes) ((attributes)&0x3f)
+#define HV_ACCEPT_ANY 0u
+#define HV_ACCEPT_RAM 1u
+#define HV_ACCEPT_VISIBILITY(attributes) ((attributes) >> 6 & 3)
+#define HV_ACCEPT_VTL_SET(attributes) ((attributes) >> 8 & 7)
+#define HV_ACCEPT_FOR_VTL(vtl) (1u << (8 + (vtl))) /* whose permissions are applied at once */
+#define HV_ACCEPT_RESERVED 0xfffff800u
+
+/* ModifySparseGpaPageHostVisibility. */
+struct hv_visibility_in {
+	uint64_t partition;
+	uint32_t visibility; /* HV_VISIBLE_x */
+	uint32_t rsvd;
+	/* u64 gpn list follows */
+};
+WIRE_SIZE(struct hv_visibility_in, 16);
+
+#define HV_VISIBLE_NONE 0u
+#define HV_VISIBLE_READ 1u
+#define HV_VISIBLE_WRITE 2u
+#define HV_VISIBLE_READ_WRITE 3u
+
 struct hv_vp_context {
 	uint64_t rip, rsp, rflags;
 	struct hv_seg cs, ds, es, fs, gs, ss, tr, ldtr;

@@ -70,11 +70,19 @@ enum hv_cpuid {
 	HVCPUID_RECOMMENDATIONS = 0x40000004,
 	HVCPUID_LIMITS = 0x40000005,
 	HVCPUID_HARDWARE = 0x40000006,
-	HVCPUID_ISOLATION = 0x4000000c,
+	HVCPUID_ISOLATION = 0x4000000c, /* if leaf 3 has the privilege */
 	HVCPUID_VS_VENDOR =
 		0x40000080, /* "Microsoft VS": the virtualization stack, answered by VTL2 */
 	HVCPUID_VS_INTERFACE = 0x40000081,
 	HVCPUID_VS_PROPERTIES = 0x40000082,
+};
+
+/* HVCPUID_ISOLATION: EAX bit 0 paravisor present; EBX 3:0 type, 5 boundary active, 11:6 its bit. */
+enum hv_isolation {
+	HV_ISOLATION_NONE = 0,
+	HV_ISOLATION_VBS = 1,
+	HV_ISOLATION_SNP = 2,
+	HV_ISOLATION_TDX = 3,
 };
 
 #define HV_CPUID_INTERFACE_HV1 0x31237648u

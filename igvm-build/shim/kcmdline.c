@@ -75,5 +75,8 @@ int kcmdline_make(const struct kcmdline_in *in, char ret[KCMDLINE_MAX])
 		put_str(&t, " ");
 		put_str(&t, in->host_text);
 	}
+	/* Last, so that no other text has the last word. */
+	if (in->isolated)
+		put_str(&t, " OPENHCL_CONFIDENTIAL=1");
 	return t.full ? -E2BIG : 0;
 }

@@ -16,6 +16,7 @@ struct kcmdline_in {
 	bool keep_alive_host; /* the host supports NVMe keep-alive */
 	bool keep_alive_off; /* switched off by option */
 	bool pool; /* there is a GPA pool */
+	bool isolated;
 	const char *static_text; /* measured, @static_len bytes */
 	size_t static_len;
 	const char *host_text; /* "" when it must not be used */

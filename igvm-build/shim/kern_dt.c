@@ -116,13 +116,22 @@ static void put_mmio(struct dtw *w, const struct host_range *r, size_t n,
 	}
 }
 
+static void put_accepted(struct dtw *w, const struct imported *list)
+{
+	for (size_t i = 0; i < list->n; i++) {
+		dtw_begin_at(w, "accepted-memory", list->r[i].base);
+		put_range(w, &list->r[i]);
+		dtw_end(w);
+	}
+}
+
 static void put_openhcl(struct dtw *w, const struct kern_dt_in *in)
 {
 	const struct host_dt *host = in->host;
 	const struct memplan *plan = in->plan;
 
 	dtw_begin(w, "openhcl");
-	dtw_str(w, "isolation-type", "none");
+	dtw_str(w, "isolation-type", in->isolation);
 	dtw_str(w, "memory-allocation-mode", host->alloc == HOST_ALLOC_HOST ? "host" : "vtl2");
 	if (host->has_memory_size)
 		dtw_u64(w, "memory-size", host->memory_size);
@@ -133,6 +142,8 @@ static void put_openhcl(struct dtw *w, const struct kern_dt_in *in)
 	put_map(w, plan);
 	put_mmio(w, plan->vtl0_mmio, plan->n_vtl0_mmio, BOOTMEM_VTL0_MMIO);
 	put_mmio(w, plan->vtl2_mmio, plan->n_vtl2_mmio, BOOTMEM_VTL2_MMIO);
+	if (in->accepted)
+		put_accepted(w, in->accepted);
 	if (host->entropy_len) {
 		dtw_begin(w, "entropy");
 		dtw_bytes(w, "reg", host->entropy, host->entropy_len);

@@ -11,12 +11,15 @@
 
 #include "dt_wr.h"
 #include "host_dt.h"
+#include "imported.h"
 #include "macros.h"
 #include "memplan.h"
 
 struct kern_dt_in {
 	const struct host_dt *host;
 	const struct memplan *plan;
+	const char *isolation; /* "none" or "vbs" */
+	const struct imported *accepted; /* isolated: what the loader accepted; else NULL */
 	uint64_t alias_map; /* 0 = none */
 	uint64_t reftime_start; /* shim entered, 100 ns units */
 	uint64_t reftime_end; /* about to enter the kernel */

@@ -218,7 +218,7 @@ static int plan_mmio(struct plan *p)
 	memcpy(out->vtl2_mmio, host->vtl2.mmio, sizeof(out->vtl2_mmio));
 	out->n_vtl0_mmio = host->vtl0.n_mmio;
 	out->n_vtl2_mmio = host->vtl2.n_mmio;
-	if (host->alloc == HOST_ALLOC_HOST)
+	if (host->alloc == HOST_ALLOC_HOST && !p->img->isolated)
 		return 0;
 	if (!out->n_vtl2_mmio)
 		return carve_mmio(p);

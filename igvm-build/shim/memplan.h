@@ -26,6 +26,7 @@ struct plan_image {
 	struct host_range sidecar;
 	struct host_range log;
 	struct host_range persisted;
+	bool isolated; /* the partition is: the host does not decide on MMIO */
 };
 
 struct plan_ram {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Hypervisor interface of the shim: synthetic MSRs and the few hypercalls it makes. Answers of the
- * hypervisor are data for a non-isolated VM: the hypervisor could do worse than lie here.
+ * Hypervisor interface of the shim: synthetic MSRs and the few hypercalls it makes. The hypervisor
+ * is trusted, also when it isolates the VM from the host.
  * Spec: TLFS, "Hypercall interface".
  */
 #include <string.h>
@@ -16,6 +16,7 @@
 #define FEATURE_HYPERCALL BIT(5)
 #define PRIVILEGE_ISOLATION BIT(22) /* EBX */
 #define ISOLATION_TYPE(ebx) ((ebx)&15)
+#define ACCEPT_MAX 509u /* pages per call, as if each were listed in the input page */
 
 static uint8_t call_page[KEEL_PAGE_SIZE] __attribute__((aligned(KEEL_PAGE_SIZE)));
 static uint8_t in_page[KEEL_PAGE_SIZE] __attribute__((aligned(KEEL_PAGE_SIZE)));
@@ -33,7 +34,14 @@ enum shim_hv_isolation shim_hv_isolation(void)
 {
 	if (!(hw_cpuid(HVCPUID_FEATURES).ebx & PRIVILEGE_ISOLATION))
 		return SHIM_HV_NONE;
-	return ISOLATION_TYPE(hw_cpuid(HVCPUID_ISOLATION).ebx) ? SHIM_HV_VBS : SHIM_HV_NONE;
+	switch (ISOLATION_TYPE(hw_cpuid(HVCPUID_ISOLATION).ebx)) {
+	case HV_ISOLATION_NONE:
+		return SHIM_HV_NONE;
+	case HV_ISOLATION_VBS:
+		return SHIM_HV_VBS;
+	default:
+		return SHIM_HV_OTHER;
+	}
 }
 
 uint64_t shim_hv_reftime(void)
@@ -105,4 +113,68 @@ uint16_t shim_hv_vp_indices(const uint32_t *apic_id, uint32_t n, uint32_t *ret_v
 		return HV_OPERATION_FAILED;
 	memcpy(ret_vp, out_page, n * sizeof(*ret_vp));
 	return HV_OK;
+}
+
+uint16_t shim_hv_set_register(uint32_t name, uint64_t val)
+{
+	struct hv_regs_in head = { .partition = HV_PARTITION_SELF,
+				   .vp = HV_VP_SELF,
+				   .vtl = HV_INPUT_VTL_SELF };
+	struct hv_reg_assoc reg = { .name = name, .val = { .u64 = val } };
+
+	memcpy(in_page, &head, sizeof(head));
+	memcpy(in_page + sizeof(head), &reg, sizeof(reg));
+	return HV_RESULT_STATUS(hypercall(HV_CONTROL_MAKE(HVCALL_SET_VP_REGISTERS, 1, 0)));
+}
+
+/* A repeated call on the input page, continued until all n elements are done. */
+static uint16_t rep_call(uint16_t code, uint32_t n)
+{
+	uint32_t done = 0;
+
+	while (done < n) {
+		uint64_t result = hypercall(HV_CONTROL_MAKE(code, n, done));
+		uint32_t reps = HV_RESULT_REPS(result);
+		uint16_t status = HV_RESULT_STATUS(result);
+
+		if (status != HV_OK && status != HV_TIMEOUT)
+			return status;
+		if (reps > n || (reps < n && status == HV_OK) || reps < done)
+			return HV_OPERATION_FAILED;
+		done = reps;
+	}
+	return HV_OK;
+}
+
+uint16_t shim_hv_protect(uint64_t gpn, uint64_t pages)
+{
+	/* The permissions a VTL sets are its own, against all lower ones. */
+	struct hv_modify_vtl_prot_in head = { .partition = HV_PARTITION_SELF,
+					      .vtl = HV_INPUT_VTL_SELF };
+	const uint64_t max = (sizeof(in_page) - sizeof(head)) / sizeof(gpn);
+	uint16_t status = HV_OK;
+
+	for (uint64_t n; pages && status == HV_OK; pages -= n) {
+		n = MIN(pages, max);
+		memcpy(in_page, &head, sizeof(head));
+		for (uint64_t i = 0; i < n; i++, gpn++)
+			memcpy(in_page + sizeof(head) + i * sizeof(gpn), &gpn, sizeof(gpn));
+		status = rep_call(HVCALL_MODIFY_VTL_PROTECTION_MASK, (uint32_t)n);
+	}
+	return status;
+}
+
+uint16_t shim_hv_accept(uint64_t gpn, uint64_t pages)
+{
+	struct hv_accept_gpa_in in = { .partition = HV_PARTITION_SELF,
+				       .attributes = HV_ACCEPT_RAM | HV_ACCEPT_FOR_VTL(2) };
+	uint16_t status = HV_OK;
+
+	for (uint64_t n; pages && status == HV_OK; pages -= n, gpn += n) {
+		n = MIN(pages, (uint64_t)ACCEPT_MAX);
+		in.gpn = gpn;
+		memcpy(in_page, &in, sizeof(in));
+		status = rep_call(HVCALL_ACCEPT_GPA_PAGES, (uint32_t)n);
+	}
+	return status;
 }

@@ -80,12 +80,13 @@ void shim_idt_init(void);
 enum shim_hv_isolation {
 	SHIM_HV_NONE,
 	SHIM_HV_VBS,
+	SHIM_HV_OTHER, /* by hardware */
 };
 
 /* Is a Hyper-V compatible hypervisor there? Never panics. */
 bool shim_hv_present(void);
 
-/* What the hypervisor says about software isolation. */
+/* What the hypervisor says about isolation. Never panics. */
 enum shim_hv_isolation shim_hv_isolation(void);
 
 /* Reference time in 100 ns, 0 when there is none. */
@@ -109,3 +110,14 @@ must_check uint16_t shim_hv_register(uint32_t name, uint64_t *ret);
  */
 #define SHIM_HV_IDS_MAX 512u
 must_check uint16_t shim_hv_vp_indices(const uint32_t *apic_id, uint32_t n, uint32_t *ret_vp);
+
+/* Set a 64-bit register of the own VP. Returns: hypercall status. */
+must_check uint16_t shim_hv_set_register(uint32_t name, uint64_t val);
+
+/**
+ * shim_hv_protect - take every access to pages away from lower VTLs
+ * shim_hv_accept - take over pages that the host added to the partition: private, for VTL2 alone
+ * Returns: hypercall status, 0 = done
+ */
+must_check uint16_t shim_hv_protect(uint64_t gpn, uint64_t pages);
+must_check uint16_t shim_hv_accept(uint64_t gpn, uint64_t pages);

@@ -87,17 +87,22 @@ void shim_log(const char *fmt, ...)
 	log_text(line, len);
 }
 
+/* On an isolated VM the host learns that the shim died, and not why. */
 static void crash_report(size_t len)
 {
+	uint64_t message = HV_CRASH_CTL_MESSAGE;
+
 	if (!shim_hv_present())
 		return;
+	if (shim_hv_isolation() != SHIM_HV_NONE)
+		message = len = 0;
 	hw_wrmsr(HVMSR_CRASH_P0, le64_load("BOOTSHIM"));
 	hw_wrmsr(HVMSR_CRASH_P0 + 1, __builtin_bswap64(le64_load("OHCLBOOT")));
 	hw_wrmsr(HVMSR_CRASH_P0 + 2, ~0ull);
-	hw_wrmsr(HVMSR_CRASH_P0 + 3, (uintptr_t)crash_text);
+	hw_wrmsr(HVMSR_CRASH_P0 + 3, message ? (uintptr_t)crash_text : 0);
 	hw_wrmsr(HVMSR_CRASH_P4, len);
-	hw_wrmsr(HVMSR_CRASH_CTL, CRASH_PRE_OS_ID | HV_CRASH_CTL_NO_DUMP | HV_CRASH_CTL_MESSAGE |
-					  HV_CRASH_CTL_NOTIFY);
+	hw_wrmsr(HVMSR_CRASH_CTL,
+		 CRASH_PRE_OS_ID | HV_CRASH_CTL_NO_DUMP | message | HV_CRASH_CTL_NOTIFY);
 }
 
 _Noreturn void shim_panic(const char *fmt, ...)

@@ -13,7 +13,9 @@
 #include "ckd.h"
 #include "crc.h"
 #include "host_dt.h"
+#include "hvcall.h"
 #include "hvregs.h"
+#include "imported.h"
 #include "kcmdline.h"
 #include "kern_dt.h"
 #include "memplan.h"
@@ -40,12 +42,14 @@ struct dt_buf {
 static struct shim {
 	const struct shim_params *params;
 	uint64_t start_time;
+	enum shim_hv_isolation isolation;
 	struct plan_image img;
 	struct shim_opts opts;
-	bool host_trusted; /* may the host's text be used? */
+	bool host_trusted; /* may the host's text be used, and may it see ours? */
 	unsigned vtl;
 	struct host_dt host;
 	struct memplan plan;
+	struct imported imported; /* isolated only */
 	uint64_t alias_map;
 	struct dtw dtw;
 	struct e820_ext e820_ext;
@@ -117,9 +121,10 @@ static void check_isolation(void)
 		shim_panic("this image needs a Hyper-V compatible hypervisor");
 	if (shim.params->isolation != SHIM_ISOLATION_VBS_OR_NONE)
 		shim_panic("isolation type %u is not supported", shim.params->isolation);
-	if (shim_hv_isolation() != SHIM_HV_NONE)
-		shim_panic("isolation by VBS is not supported");
-	shim.host_trusted = true;
+	shim.isolation = shim_hv_isolation();
+	if (shim.isolation == SHIM_HV_OTHER)
+		shim_panic("the hypervisor isolates by hardware, this image is not for that");
+	shim.img.isolated = shim.isolation != SHIM_HV_NONE;
 }
 
 static void find_vtl(void)
@@ -147,6 +152,8 @@ static void read_options(void)
 
 	shim_opts_init(&shim.opts);
 	shim_opts_parse(&shim.opts, c->text, c->len);
+	/* Only what is measured decides about it. */
+	shim.host_trusted = !shim.img.isolated || shim.opts.confidential_debug;
 }
 
 static void read_host(void)
@@ -161,9 +168,9 @@ static void read_host(void)
 	if (static_cmdline()->policy != SHIM_CMDLINE_APPEND_CHOSEN || !shim.host_trusted)
 		shim.host.bootargs[0] = 0;
 	shim_opts_parse(&shim.opts, shim.host.bootargs, strlen(shim.host.bootargs));
-	shim_log("%u CPUs, %u memory ranges, VTL%u, command line of the host: %s",
+	shim_log("%u CPUs, %u memory ranges, VTL%u%s, command line of the host: %s",
 		 (unsigned)shim.host.n_cpu, (unsigned)shim.host.n_mem, shim.vtl,
-		 shim.host.bootargs);
+		 shim.img.isolated ? ", isolated by VBS" : "", shim.host.bootargs);
 }
 
 static void plan_memory(void)
@@ -174,9 +181,13 @@ static void plan_memory(void)
 	if (memplan_make(&shim.host, &shim.img, &shim.plan, &why) < 0)
 		shim_panic("memory plan: %s", why);
 	mib = memplan_ram_bytes(&shim.plan) / MIB;
-	pages = shim.host.dma_pages && shim.opts.pool.mode < SHIM_POOL_PAGES
-			? shim.host.dma_pages
-			: memplan_pool_pages(&shim.opts.pool, (uint32_t)shim.host.n_cpu, mib);
+	/* The pool survives a restart of VTL2, which isolated VMs do not have. */
+	if (shim.img.isolated)
+		pages = 0;
+	else if (shim.host.dma_pages && shim.opts.pool.mode < SHIM_POOL_PAGES)
+		pages = shim.host.dma_pages;
+	else
+		pages = memplan_pool_pages(&shim.opts.pool, (uint32_t)shim.host.n_cpu, mib);
 	if (pages && memplan_pool(&shim.plan, &shim.img, pages, shim.opts.pool_split, &why) < 0)
 		shim_panic("memory plan: %s", why);
 	shim_log("VTL2 memory %llu MiB at %llx, image %llx-%llx, pool %llu pages",
@@ -184,6 +195,39 @@ static void plan_memory(void)
 		 (unsigned long long)shim.img.used.base,
 		 (unsigned long long)(shim.img.used.base + shim.img.used.len),
 		 (unsigned long long)pages);
+}
+
+/* --- isolation by VBS -------------------------------------------------------------------- */
+
+static void set_up_range(void *ctx, enum imported_step step, const struct host_range *r)
+{
+	uint64_t gpn = r->base / KEEL_PAGE_SIZE, pages = r->len / KEEL_PAGE_SIZE;
+	uint16_t status =
+		step == IMPORTED_ACCEPT ? shim_hv_accept(gpn, pages) : shim_hv_protect(gpn, pages);
+
+	if (status)
+		shim_panic("VTL2 memory %llx+%llx cannot be %s (status %u)",
+			   (unsigned long long)r->base, (unsigned long long)r->len,
+			   step == IMPORTED_ACCEPT ? "accepted" : "protected", status);
+}
+
+/* Before this, only what the image brought along may be touched. */
+static void set_up_memory(void)
+{
+	uint64_t page = shim.img.param_region.base + BOOTCFG_IMPORTED_PAGE * KEEL_PAGE_SIZE;
+	const char *why;
+	uint16_t r;
+
+	if (!shim.img.isolated)
+		return;
+	if (imported_read(at(page), &shim.imported, &why) < 0)
+		shim_panic("imported pages: %s", why);
+	r = shim_hv_set_register(HVREG_VSM_PARTITION_CONFIG,
+				 HV_VSM_CFG_ENABLE_VTL_PROTECTION |
+					 (uint64_t)HV_MAP_ALL << HV_VSM_CFG_DEFAULT_MASK_SHIFT);
+	if (r)
+		shim_panic("VTL protections cannot be enabled (status %u)", r);
+	imported_walk(&shim.imported, &shim.plan, set_up_range, NULL);
 }
 
 /* Where VTL0's memory appears a second time, if the hypervisor offers that. */
@@ -199,7 +243,7 @@ static void find_alias_map(void)
 		shim_panic("VsmCapabilities cannot be read (status %u)", r);
 	if (!(caps & HV_VSM_CAP_VTL0_ALIAS_MAP))
 		return;
-	shim.alias_map = shim.host.alias_map;
+	shim.alias_map = shim.host_trusted ? shim.host.alias_map : 0;
 	if (!shim.alias_map)
 		shim.alias_map = BIT(((hw_cpuid(0x80000008).eax & 0xff) - 1) & 63);
 }
@@ -236,9 +280,10 @@ static void make_cmdline(void)
 	struct kcmdline_in in = {
 		.com3 = shim.host.com3 && shim.host_trusted,
 		.com3_speed = shim.host.com3_speed,
-		.keep_alive_host = shim.host.nvme_keep_alive,
+		.keep_alive_host = shim.host.nvme_keep_alive && !shim.img.isolated,
 		.keep_alive_off = shim.opts.no_nvme_keep_alive,
 		.pool = shim.plan.pool_pages != 0,
+		.isolated = shim.img.isolated,
 		.static_text = c->text,
 		.static_len = c->len,
 		.host_text = shim.host.bootargs,
@@ -264,6 +309,8 @@ static void make_device_tree(void)
 	struct kern_dt_in in = {
 		.host = &shim.host,
 		.plan = &shim.plan,
+		.isolation = shim.img.isolated ? "vbs" : "none",
+		.accepted = shim.img.isolated ? &shim.imported : NULL,
 		.alias_map = shim.alias_map,
 		.reftime_start = shim.start_time,
 		.reftime_end = shim_hv_reftime(),
@@ -314,6 +361,7 @@ _Noreturn void shim_main(uint64_t params_off)
 	read_options();
 	read_host();
 	plan_memory();
+	set_up_memory();
 	find_alias_map();
 	check_cpus();
 	make_cmdline();

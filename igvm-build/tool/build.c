@@ -52,7 +52,11 @@ static void print_map(FILE *out, const struct build *b)
 	fprintf(out, "VTL2 memory  %#llx-%#llx (%llu MiB), used to %#llx, %s\n",
 		(unsigned long long)lo->start, (unsigned long long)(lo->start + lo->size - 1),
 		(unsigned long long)(lo->size / MIB), (unsigned long long)lo->used_end,
-		b->m->has_base ? "fixed" : "relocatable");
+		b->m->has_base || b->m->isolation != MANIFEST_ISOLATION_NONE ? "fixed"
+									     : "relocatable");
+	if (b->m->isolation == MANIFEST_ISOLATION_VBS)
+		fprintf(out, "isolation by VBS, %s\n",
+			b->m->enable_debug ? "debugging allowed" : "no debugging");
 	fprintf(out, "kernel entry %#llx, shim entry %#llx\n\n",
 		(unsigned long long)lo->kernel_entry, (unsigned long long)lo->shim_entry);
 	fprintf(out, "%-12s %-12s %10s  %s\n", "first", "last", "content", "what");

@@ -48,6 +48,17 @@ static int add_platform(struct igvm_writer *w)
 	return add(w, IGVM_SUPPORTED_PLATFORM, &p, sizeof(p), NULL, 0);
 }
 
+/* Only images for isolated VMs have one: whoever loads the file learns from it what VM to make. */
+static int add_policy(struct igvm_writer *w, const struct manifest *m)
+{
+	struct igvm_guest_policy p = { .policy = m->enable_debug ? IGVM_VBS_POLICY_DEBUG : 0,
+				       .mask = MASK };
+
+	if (m->isolation == MANIFEST_ISOLATION_NONE)
+		return 0;
+	return add(w, IGVM_GUEST_POLICY, &p, sizeof(p), NULL, 0);
+}
+
 static int add_relocation(struct igvm_writer *w, const struct layout *lo)
 {
 	struct igvm_reloc_region x = {
@@ -247,10 +258,13 @@ static int add_imported_page(struct igvm_writer *w, const struct build *b)
 static int write_all(struct igvm_writer *w, struct build *b)
 {
 	const struct layout *lo = &b->lo;
+	/* Registers and page tables are measured where they are: isolated images stay in place. */
+	bool moves = !b->m->has_base && b->m->isolation == MANIFEST_ISOLATION_NONE;
 
-	if (add_platform(w) < 0 || (!b->m->has_base && add_relocation(w, lo) < 0) ||
-	    add_required(w, lo) < 0 || add_parameters(w) < 0 || add_vp_context(w, lo) < 0 ||
-	    add_inserts(w, lo) < 0 || add_pages(w, &b->img) < 0 || add_hash_pages(w, lo) < 0)
+	if (add_platform(w) < 0 || add_policy(w, b->m) < 0 ||
+	    (moves && add_relocation(w, lo) < 0) || add_required(w, lo) < 0 ||
+	    add_parameters(w) < 0 || add_vp_context(w, lo) < 0 || add_inserts(w, lo) < 0 ||
+	    add_pages(w, &b->img) < 0 || add_hash_pages(w, lo) < 0)
 		return -1;
 	return add_imported_page(w, b);
 }

@@ -90,7 +90,7 @@ static void text_regs(const struct igvm_file *f, const struct igvm_header *h, FI
 	}
 }
 
-static void text_init(const struct igvm_header *h, FILE *out)
+static void text_init(const struct igvm_file *f, const struct igvm_header *h, FILE *out)
 {
 	switch (h->type) {
 	case IGVM_SUPPORTED_PLATFORM:
@@ -99,7 +99,10 @@ static void text_init(const struct igvm_header *h, FILE *out)
 			h->platform.shared_gpa_boundary);
 		break;
 	case IGVM_GUEST_POLICY:
-		fprintf(out, "policy %#" PRIx64, h->policy.policy);
+		fprintf(out, "policy %#" PRIx64 "%s", h->policy.policy,
+			is_vsm(f, h->mask) && (h->policy.policy & IGVM_VBS_POLICY_DEBUG)
+				? ", debugging allowed"
+				: "");
 		break;
 	case IGVM_RELOCATABLE_REGION:
 		fprintf(out,
@@ -190,7 +193,7 @@ static void text_header(const struct igvm_file *f, const struct igvm_header *h, 
 	if (h->masked)
 		fprintf(out, "mask %#x  ", h->mask);
 	if (h->type < IGVM_DIRECTIVE_FIRST)
-		text_init(h, out);
+		text_init(f, h, out);
 	else
 		text_directive(h, out);
 	fputs("\n", out);

@@ -16,6 +16,7 @@
 #include "tool_util.h"
 
 #define EXIT_USAGE 2
+#define IDENTITY_CLASS "7fb00ee4-a7ff-11ed-9e2f-00155d09de56"
 
 static const char usage[] =
 	"NAME\n"
@@ -30,7 +31,10 @@ static const char usage[] =
 	"    build   Lays out one image from a manifest and the files that the resource\n"
 	"            list names. Writes OUT.igvm and, next to it, OUT.igvm.map: a text\n"
 	"            that says what lies at which guest address, and the SHA-256 of each\n"
-	"            input. Equal inputs give equal images. The launch digest is printed.\n"
+	"            input. Equal inputs give equal images. The launch digest is printed;\n"
+	"            of an isolated image it is also written to OUT.igvm-vbs.json, with the\n"
+	"            SVN and the debug policy, for whoever decides what may be released to\n"
+	"            the VM.\n"
 	"    dump    Prints every header of an image; runs of pages are joined. With\n"
 	"            --json, one JSON object with one entry per header.\n"
 	"    verify  Checks an image against every rule of the format, checksum included,\n"
@@ -52,9 +56,14 @@ static const char usage[] =
 	"        } }\n"
 	"      } ]\n"
 	"    }\n"
+	"    guest_svn            security version, for the endorsement of isolated images\n"
+	"    isolation_type       \"none\", or { \"vbs\": { \"enable_debug\": false } }; with\n"
+	"                         enable_debug, and only then, command_line must contain\n"
+	"                         OPENHCL_CONFIDENTIAL_DEBUG=1\n"
 	"    command_line         options of VTL2's kernel and daemon, measured; default \"\"\n"
 	"    static_command_line  true: the host's options are never appended; default false\n"
 	"    memory_page_base     first page of VTL2's memory; absent: 128 MiB, relocatable\n"
+	"                         unless the image is isolated\n"
 	"    memory_page_count    VTL2's memory in 4 KiB pages, a multiple of 512\n"
 	"    linux                kernel, initrd and command line for VTL0; optional\n"
 	"\n"
@@ -136,7 +145,35 @@ static int parse(const char *name, const void *data, size_t len, struct igvm_fil
 
 /* --- build ------------------------------------------------------------------------------- */
 
-static int write_outputs(const char *output, const struct built *b)
+/* Identity document: what a relying party has to know about an isolated image. */
+static int write_identity(const char *output, const struct igvm_file *f, uint32_t svn)
+{
+	const struct igvm_platform *p = igvm_platform_find(f, IGVM_PLATFORM_VSM_ISOLATION);
+	auto_free char *path = NULL, *text = NULL;
+	char hex[2 * MEASURE_VBS_LEN + 1];
+	uint8_t d[MEASURE_VBS_LEN];
+
+	if (!p || measure_vbs(f, p->mask, d) < 0)
+		return tool_err("the launch digest could not be computed.");
+	for (size_t i = 0; i < sizeof(d); i++)
+		(void)snprintf(hex + 2 * i, 3, "%02X", d[i]);
+	if (asprintf(&path, "%s-vbs.json", output) < 0) {
+		path = NULL;
+		return tool_err("not enough memory.");
+	}
+	if (asprintf(&text,
+		     "{\"environment\":{\"class_id\":\"" IDENTITY_CLASS "\"},\"series\":[{"
+		     "\"reference\":{\"vbs_boot_digest\":\"%s\"},\"endorsement\":{"
+		     "\"vbs_isvsvn\":%u,\"build_info\":{\"debug_build\":%s}}}]}\n",
+		     hex, svn,
+		     igvm_vsm_isolation(f) == IGVM_VSM_VBS_DEBUG ? "true" : "false") < 0) {
+		text = NULL;
+		return tool_err("not enough memory.");
+	}
+	return file_write(path, text, strlen(text));
+}
+
+static int write_outputs(const char *output, const struct built *b, uint32_t svn)
 {
 	auto_free char *map = NULL;
 	struct igvm_file *f;
@@ -152,6 +189,8 @@ static int write_outputs(const char *output, const struct built *b)
 	}
 	if (r == 0)
 		r = file_write(map, b->map, strlen(b->map));
+	if (r == 0 && igvm_vsm_isolation(f) != IGVM_VSM_NONE)
+		r = write_identity(output, f, svn);
 	if (r == 0)
 		r = print_digests(f);
 	igvm_destroy(f);
@@ -173,7 +212,7 @@ static int do_build(const char *manifest, const char *resources, const char *out
 	}
 	r = build_image(&m, &res, &b);
 	if (r == 0) {
-		r = write_outputs(output, &b);
+		r = write_outputs(output, &b, m.guest_svn);
 		built_fini(&b);
 	}
 	resources_fini(&res);
@@ -244,9 +283,16 @@ static int run_dump(const struct igvm_file *f, bool json)
 
 static int run_verify(const struct igvm_file *f, bool json)
 {
+	static const char *const vsm[] = {
+		[IGVM_VSM_NONE] = NULL,
+		[IGVM_VSM_VBS] = "for VMs isolated by VBS, no debugging",
+		[IGVM_VSM_VBS_DEBUG] = "for VMs isolated by VBS, DEBUGGING ALLOWED",
+	};
 	printf("good IGVM version %u image, %s, %zu bytes, checksum %#010x\n", igvm_version(f),
 	       igvm_arch(f) == IGVM_ARCH_X64 ? "x64" : "AArch64", igvm_file_size(f),
 	       igvm_checksum(f));
+	if (vsm[igvm_vsm_isolation(f)])
+		printf("%s\n", vsm[igvm_vsm_isolation(f)]);
 	return print_digests(f);
 }
 

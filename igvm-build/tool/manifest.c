@@ -134,11 +134,97 @@ static int read_openhcl(const char *path, const cJSON *obj, struct manifest *m)
 						     : 0;
 }
 
+/* --- isolation --------------------------------------------------------------------------- */
+
+static bool is_blank(char c)
+{
+	return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
+
+/* Does a word of the text give name a value other than 0? The kernel hands on empty values, too. */
+static bool has_setting(const char *text, const char *name, bool value)
+{
+	size_t len = strlen(name);
+
+	for (const char *p = text; *p;) {
+		const char *end = p;
+
+		while (*end && !is_blank(*end))
+			end++;
+		if ((size_t)(end - p) > len && !strncmp(p, name, len) && p[len] == '=') {
+			bool zero = end - p == (ptrdiff_t)len + 2 && p[len + 1] == '0';
+
+			if (zero != value)
+				return true;
+		}
+		p = *end ? end + 1 : end;
+	}
+	return false;
+}
+
+/*
+ * The platform's debug policy and the daemon's are two switches that mean one thing. An image in
+ * which they disagree promises to its owner what it does not keep.
+ */
+static int check_policy(const char *path, const struct manifest *m)
+{
+	bool words = has_setting(m->command_line, "OPENHCL_CONFIDENTIAL_DEBUG", true) ||
+		     has_setting(m->command_line, "UNDERHILL_CONFIDENTIAL_DEBUG", true);
+
+	if (m->isolation == MANIFEST_ISOLATION_NONE)
+		return 0;
+	/* The kernel would see other words than we do. */
+	if (strchr(m->command_line, '"'))
+		return tool_err(
+			"%s: \"command_line\" of an isolated image has quotes: remove them.", path);
+	if (has_setting(m->command_line, "OPENHCL_CONFIDENTIAL", false) ||
+	    has_setting(m->command_line, "UNDERHILL_CONFIDENTIAL", false))
+		return tool_err("%s: \"command_line\" of an isolated image switches "
+				"OPENHCL_CONFIDENTIAL off: remove that word.",
+				path);
+	if (m->enable_debug && !words)
+		return tool_err("%s: \"enable_debug\" is true but \"command_line\" lacks "
+				"OPENHCL_CONFIDENTIAL_DEBUG=1: add that word, or set "
+				"\"enable_debug\" to false.",
+				path);
+	if (!m->enable_debug && words)
+		return tool_err("%s: \"command_line\" has OPENHCL_CONFIDENTIAL_DEBUG but "
+				"\"enable_debug\" is false: remove that word, or set "
+				"\"enable_debug\" to true.",
+				path);
+	return 0;
+}
+
+/* "none", or an object with one platform. */
+static int read_isolation(const char *path, const cJSON *cfg, struct manifest *m)
+{
+	static const char *const kinds[] = { "vbs" }, *const fields[] = { "enable_debug" };
+	const cJSON *iso = cJSON_GetObjectItemCaseSensitive(cfg, "isolation_type");
+	const cJSON *vbs;
+
+	m->isolation = MANIFEST_ISOLATION_NONE;
+	if (cJSON_IsString(iso) && !strcmp(iso->valuestring, "none"))
+		return 0;
+	if (!cJSON_IsObject(iso) || cJSON_GetArraySize(iso) != 1)
+		return tool_err("%s: \"isolation_type\" must be \"none\" or "
+				"{\"vbs\": {\"enable_debug\": ...}}: no other is supported yet.",
+				path);
+	if (check_fields(path, "isolation_type", iso, kinds, ARRAY_SIZE(kinds)) < 0)
+		return -1;
+	vbs = cJSON_GetObjectItemCaseSensitive(iso, "vbs");
+	if (check_fields(path, "vbs", vbs, fields, ARRAY_SIZE(fields)) < 0 ||
+	    get_bool(path, vbs, "enable_debug", &m->enable_debug) < 0)
+		return -1;
+	if (!cJSON_GetObjectItemCaseSensitive(vbs, "enable_debug"))
+		return tool_err("%s: \"vbs\" needs \"enable_debug\".", path);
+	m->isolation = MANIFEST_ISOLATION_VBS;
+	return 0;
+}
+
 static int read_config(const char *path, const cJSON *cfg, struct manifest *m)
 {
 	static const char *const fields[] = { "guest_svn", "max_vtl", "isolation_type", "image" };
 	static const char *const images[] = { "openhcl" };
-	const cJSON *iso = cJSON_GetObjectItemCaseSensitive(cfg, "isolation_type");
 	const cJSON *image = cJSON_GetObjectItemCaseSensitive(cfg, "image");
 	uint32_t max_vtl;
 	bool present;
@@ -151,14 +237,11 @@ static int read_config(const char *path, const cJSON *cfg, struct manifest *m)
 		return tool_err(
 			"%s: \"max_vtl\" must be 2: images without a paravisor are not supported.",
 			path);
-	if (!cJSON_IsString(iso) || strcmp(iso->valuestring, "none"))
-		return tool_err(
-			"%s: \"isolation_type\" must be \"none\": no other is supported yet.",
-			path);
-	m->isolation = MANIFEST_ISOLATION_NONE;
-	if (check_fields(path, "image", image, images, ARRAY_SIZE(images)) < 0)
+	if (read_isolation(path, cfg, m) < 0 ||
+	    check_fields(path, "image", image, images, ARRAY_SIZE(images)) < 0 ||
+	    read_openhcl(path, cJSON_GetObjectItemCaseSensitive(image, "openhcl"), m) < 0)
 		return -1;
-	return read_openhcl(path, cJSON_GetObjectItemCaseSensitive(image, "openhcl"), m);
+	return check_policy(path, m);
 }
 
 static int read_manifest(const char *path, const cJSON *root, struct manifest *m)

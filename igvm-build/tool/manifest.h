@@ -10,6 +10,7 @@
 
 enum manifest_isolation {
 	MANIFEST_ISOLATION_NONE,
+	MANIFEST_ISOLATION_VBS,
 };
 
 struct manifest_linux {
@@ -22,6 +23,7 @@ struct manifest_linux {
 struct manifest {
 	uint32_t guest_svn;
 	enum manifest_isolation isolation;
+	bool enable_debug; /* isolated: the platform's policy lets the host debug; measured */
 	char *command_line; /* static text of VTL2's kernel */
 	bool static_command_line; /* host text is never appended */
 	bool has_base;
@@ -47,7 +49,10 @@ struct resources {
 /* Name of a resource as the JSON spells it. */
 const char *resource_name(enum resource r);
 
-/* Read a manifest file. 0, or -1 after a message that names the file and the field. */
+/*
+ * Read a manifest file. 0, or -1 after a message that names the file and the field. For an isolated
+ * platform enable_debug and the measured command line have been found to say the same.
+ */
 must_check int manifest_read(const char *path, struct manifest *ret);
 void manifest_fini(struct manifest *m);
 

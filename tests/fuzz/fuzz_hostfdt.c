@@ -4,7 +4,8 @@
  * memory, take a pool, write the kernel's tree and its boot parameters. What comes out is checked:
  * the map must be ascending and cover the host's RAM, and the kernel's tree must be readable.
  * The first byte of an input selects its form: odd = a whole blob; even = a structure block, whose
- * open nodes are closed and which gets a header and the strings of all properties.
+ * open nodes are closed and which gets a header and the strings of all properties. Bit 1: the
+ * partition is isolated.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +26,7 @@
 
 static struct host_dt host;
 static struct memplan plan;
+static bool isolated;
 
 static struct plan_image image(void)
 {
@@ -36,6 +38,7 @@ static struct plan_image image(void)
 		.param_region = { BASE + 14 * MIB + 4 * KEEL_PAGE_SIZE,
 				  BOOTCFG_REGION_PAGES * KEEL_PAGE_SIZE },
 		.log = { BASE + 16 * MIB, 2 * KEEL_PAGE_SIZE },
+		.isolated = isolated,
 	};
 }
 
@@ -63,10 +66,13 @@ static void finish(void)
 	static struct e820_ext ext;
 	static struct dtw w;
 	static char text[KCMDLINE_MAX];
-	struct kern_dt_in in = { .host = &host, .plan = &plan };
+	struct kern_dt_in in = { .host = &host,
+				 .plan = &plan,
+				 .isolation = isolated ? "vbs" : "none" };
 	struct boot_params_in bp = { .plan = &plan };
 	struct kcmdline_in kc = { .com3 = host.com3,
 				  .com3_speed = host.com3_speed,
+				  .isolated = isolated,
 				  .static_text = "",
 				  .host_text = host.bootargs };
 	struct setup_data dtb;
@@ -184,6 +190,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (!size)
 		return 0;
+	isolated = data[0] & 2;
 	if (!(data[0] & 1)) {
 		len = wrap(wrapped, src, len);
 		src = wrapped;

@@ -324,6 +324,8 @@ static const struct {
 	{ AT_VSM, SWAP, 0, 0, AT_POLICY, AT_VSM, "no platform" },
 	{ AT_POLICY, F(struct igvm_guest_policy, rsvd), 1, AT_POLICY, "reserved" },
 	{ AT_POLICY, F(struct igvm_guest_policy, policy), 0x1001f, AT_POLICY, "bit 17" },
+	{ AT_POLICY, F(struct igvm_guest_policy, mask), 1, AT_POLICY, "only bit 0" },
+	{ AT_POLICY, F(struct igvm_guest_policy, mask), 3, AT_POLICY, "only bit 0" },
 	{ AT_POLICY, F(struct igvm_guest_policy, mask), 4, AT_POLICY, "no platform" },
 	{ AT_POLICY, F(struct igvm_guest_policy, mask), 0, AT_POLICY, "no platform" },
 	{ AT_POLICY, TWICE, 0, 0, 0, AT_REGION, "second GUEST_POLICY" },

@@ -193,6 +193,13 @@ static void put_elf(const char *name, uint64_t paddr, uint64_t size, uint8_t fil
 #define MANIFEST(fields, openhcl)                                                    \
 	"{\"guest_arch\":\"x64\",\"guest_configs\":[{\"guest_svn\":1,\"max_vtl\":2," \
 	"\"isolation_type\":\"none\"," fields "\"image\":{\"openhcl\":{" openhcl "}}}]}"
+#define VBS_MANIFEST(isolation, cmdline)                                             \
+	"{\"guest_arch\":\"x64\",\"guest_configs\":[{\"guest_svn\":7,\"max_vtl\":2," \
+	"\"isolation_type\":" isolation ",\"image\":{\"openhcl\":{" SIZE_64M ","     \
+	"\"command_line\":\"" cmdline "\",\"linux\":{\"use_initrd\":true,"           \
+	"\"command_line\":\"console=ttyS0\"}}}}]}"
+#define VBS_RELEASE "{\"vbs\":{\"enable_debug\":false}}"
+#define VBS_DEBUG "{\"vbs\":{\"enable_debug\":true}}"
 #define SIZE_64M "\"memory_page_count\":16384"
 #define WITH_LINUX                                                           \
 	SIZE_64M ",\"command_line\":\"A=1\",\"linux\":{\"use_initrd\":true," \
@@ -415,6 +422,122 @@ START_TEST(bad_resources_are_refused)
 }
 END_TEST
 
+/* --- isolation ------------------------------------------------------------------------------ */
+
+/* Build and return what was said on standard error. */
+static char *build_says(const char *manifest, int *ret_result, struct built *ret)
+{
+	FILE *keep = stderr;
+	char *text = NULL;
+	size_t len = 0;
+
+	stderr = open_memstream(&text, &len);
+	ck_assert_ptr_nonnull(stderr);
+	*ret_result = build(manifest, ret);
+	(void)fclose(stderr);
+	stderr = keep;
+	return text;
+}
+
+START_TEST(debug_policy_and_command_line_agree)
+{
+	static const struct {
+		const char *manifest;
+		const char *says; /* NULL: it is built */
+	} cases[] = {
+		{ VBS_MANIFEST(VBS_RELEASE, ""), NULL },
+		{ VBS_MANIFEST(VBS_RELEASE, "OPENHCL_CONFIDENTIAL_DEBUG=0 A=1"), NULL },
+		{ VBS_MANIFEST(VBS_RELEASE, "XOPENHCL_CONFIDENTIAL_DEBUG=1"), NULL },
+		{ VBS_MANIFEST(VBS_RELEASE, "OPENHCL_CONFIDENTIAL=1"), NULL },
+		{ VBS_MANIFEST(VBS_DEBUG, "OPENHCL_CONFIDENTIAL_DEBUG=1"), NULL },
+		{ VBS_MANIFEST(VBS_DEBUG, "A=1 UNDERHILL_CONFIDENTIAL_DEBUG=1"), NULL },
+		{ VBS_MANIFEST(VBS_RELEASE, "A=1 OPENHCL_CONFIDENTIAL_DEBUG=1"),
+		  "remove that word, or set \"enable_debug\" to true." },
+		{ VBS_MANIFEST(VBS_RELEASE, "OPENHCL_CONFIDENTIAL_DEBUG=\\tB"),
+		  "remove that word, or set \"enable_debug\" to true." },
+		{ VBS_MANIFEST(VBS_RELEASE, "OPENHCL_CONFIDENTIAL_DEBUG=00"),
+		  "remove that word, or set \"enable_debug\" to true." },
+		{ VBS_MANIFEST(VBS_RELEASE, "X\\nUNDERHILL_CONFIDENTIAL_DEBUG=yes"),
+		  "remove that word, or set \"enable_debug\" to true." },
+		{ VBS_MANIFEST(VBS_DEBUG, ""), "add that word, or set \"enable_debug\" to false." },
+		{ VBS_MANIFEST(VBS_DEBUG, "OPENHCL_CONFIDENTIAL_DEBUG=0"),
+		  "add that word, or set \"enable_debug\" to false." },
+		{ VBS_MANIFEST(VBS_DEBUG, "OPENHCL_CONFIDENTIAL_DEBUG"),
+		  "add that word, or set \"enable_debug\" to false." },
+		{ VBS_MANIFEST(VBS_RELEASE, "OPENHCL_CONFIDENTIAL=0"),
+		  "OPENHCL_CONFIDENTIAL off: remove that word." },
+		{ VBS_MANIFEST(VBS_RELEASE, "\\\"OPENHCL_CONFIDENTIAL_DEBUG=1\\\""),
+		  "has quotes: remove them." },
+		{ VBS_MANIFEST("{\"vbs\":{}}", ""), "needs \"enable_debug\"" },
+		{ VBS_MANIFEST("{\"vbs\":{\"enable_debug\":1}}", ""), "true or false" },
+		{ VBS_MANIFEST("{\"vbs\":{\"enable_debug\":true,\"x\":1}}", ""), "unknown field" },
+		{ VBS_MANIFEST("{\"snp\":{}}", ""), "unknown field" },
+		{ VBS_MANIFEST("{}", ""), "no other is supported" },
+		{ VBS_MANIFEST("\"vbs\"", ""), "no other is supported" },
+		/* Without isolation both words are for whoever simulates it. */
+		{ MANIFEST("", WITH_LINUX), NULL },
+	};
+
+	put_inputs();
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct built b;
+		int r;
+		char *said = build_says(cases[i].manifest, &r, &b);
+
+		ck_assert_msg(r == (cases[i].says ? -1 : 0), "case %zu: %s", i, said);
+		if (r == 0)
+			built_fini(&b);
+		else
+			ck_assert_msg(strstr(said, cases[i].says) &&
+					      strchr(said, '\n') == said + strlen(said) - 1,
+				      "case %zu: %s", i, said);
+		free(said);
+	}
+	remove_inputs();
+}
+END_TEST
+
+START_TEST(isolated_images_stay_in_place)
+{
+	static const struct igvm_range ram[] = { { 0, MEM_LEN } };
+	struct igvm_plan_cfg cfg = { .platform_type = IGVM_PLATFORM_VSM_ISOLATION,
+				     .ram = ram,
+				     .n_ram = 1,
+				     .policy = IGVM_BASE_FILE };
+	const struct igvm_header *h;
+	struct igvm_plan plan;
+	struct igvm_error err;
+	struct igvm_file *f;
+	struct built b;
+	size_t pos = 0;
+	char *said;
+	int r;
+
+	put_inputs();
+	said = build_says(_i ? VBS_MANIFEST(VBS_DEBUG, "OPENHCL_CONFIDENTIAL_DEBUG=1")
+			     : VBS_MANIFEST(VBS_RELEASE, ""),
+			  &r, &b);
+	ck_assert_int_eq(r, 0);
+	free(said);
+	ck_assert_int_eq(igvm_parse(b.file, b.len, &f, &err), 0);
+	ck_assert_int_eq(igvm_vsm_isolation(f), _i ? IGVM_VSM_VBS_DEBUG : IGVM_VSM_VBS);
+	while ((h = igvm_next(f, &pos, ~0u))) {
+		ck_assert_uint_ne(h->type, IGVM_RELOCATABLE_REGION);
+		ck_assert_uint_ne(h->type, IGVM_PAGE_TABLE_RELOCATION);
+		if (h->type == IGVM_GUEST_POLICY)
+			ck_assert_uint_eq(h->policy.policy, (uint64_t)_i);
+	}
+	ck_assert_int_eq(igvm_plan_make(f, &cfg, &plan, &err), 0);
+	ck_assert(!plan.relocatable);
+	cfg.policy = IGVM_BASE_AT;
+	cfg.base = 192ull << 20;
+	ck_assert_int_eq(igvm_plan_make(f, &cfg, &plan, &err), -ENXIO);
+	igvm_destroy(f);
+	built_fini(&b);
+	remove_inputs();
+}
+END_TEST
+
 /* --- ELF ------------------------------------------------------------------------------------ */
 
 START_TEST(elf_rules)
@@ -467,4 +590,5 @@ START_TEST(elf_rules)
 END_TEST
 
 UNIT_MAIN_VARIANTS("igvm/tool", 2, digest_vectors, image_is_built_and_loads,
-		   bad_manifests_are_refused, bad_resources_are_refused, elf_rules)
+		   bad_manifests_are_refused, bad_resources_are_refused,
+		   debug_policy_and_command_line_agree, isolated_images_stay_in_place, elf_rules)

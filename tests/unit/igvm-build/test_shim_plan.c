@@ -8,6 +8,7 @@
 #include "boot_params.h"
 #include "host_dt.h"
 #include "host_sample.h"
+#include "imported.h"
 #include "kcmdline.h"
 #include "kern_dt.h"
 #include "le.h"
@@ -324,6 +325,10 @@ START_TEST(kernel_command_line)
 	ck_assert_ptr_nonnull(strstr(out, " rdinit=/init "));
 	ck_assert_ptr_nonnull(strstr(out, " console=ttyS2,115200 "
 					  "OPENHCL_NVME_KEEP_ALIVE=host,privatepool A=1 B=2 C=3"));
+	/* Nothing comes behind the word of an isolated VM. */
+	in.isolated = true;
+	ck_assert_int_eq(kcmdline_make(&in, out), 0);
+	ck_assert_str_eq(strstr(out, " A=1"), " A=1 B=2 C=3 OPENHCL_CONFIDENTIAL=1");
 	in = (struct kcmdline_in){ .static_text = "", .host_text = "", .keep_alive_off = true };
 	ck_assert_int_eq(kcmdline_make(&in, out), 0);
 	len = strlen(out);
@@ -421,6 +426,7 @@ START_TEST(kernel_device_tree)
 	struct plan_image img = image();
 	struct kern_dt_in in = { .host = &host,
 				 .plan = &plan,
+				 .isolation = "none",
 				 .alias_map = BIT(40),
 				 .reftime_start = 111,
 				 .reftime_end = 222 };
@@ -470,12 +476,161 @@ START_TEST(kernel_device_tree)
 }
 END_TEST
 
+/* --- isolation ----------------------------------------------------------------------------- */
+
+static uint8_t list[KEEL_PAGE_SIZE];
+
+/* An imported-regions page with these ranges, n pairs of (page, pages). */
+static void put_list(const uint64_t *pair, size_t n)
+{
+	static const uint8_t nothing[8] = { 0x38, 0xb0, 0x60, 0xa7, 0x51, 0xac, 0x96, 0x38 };
+	static const uint8_t rest[] = {
+		0x4c, 0xd9, 0x32, 0x7e, 0xb1, 0xb1, 0xe3, 0x6a, 0x21, 0xfd, 0xb7, 0x11, 0x14, 0xbe,
+		0x07, 0x43, 0x4c, 0x0c, 0xc7, 0xbf, 0x63, 0xf6, 0xe1, 0xda, 0x27, 0x4e, 0xde, 0xbf,
+		0xe7, 0x6f, 0x65, 0xfb, 0xd5, 0x1a, 0xd2, 0xf1, 0x48, 0x98, 0xb9, 0x5b
+	};
+
+	memset(list, 0, sizeof(list));
+	memcpy(list, nothing, sizeof(nothing));
+	memcpy(list + sizeof(nothing), rest, sizeof(rest));
+	for (size_t i = 0; i < n; i++) {
+		uint8_t *e = list + IMPORTED_DIGEST_LEN + i * sizeof(struct imported_region);
+
+		le64_store(e, pair[2 * i]);
+		le64_store(e + 8, pair[2 * i + 1]);
+		e[16] = 1;
+	}
+}
+
+START_TEST(list_of_imported_pages)
+{
+	static const uint64_t good[] = { 0, 1, 0x8000, 16, 0x8010, 1 };
+	static const uint64_t bad[][4] = {
+		{ 0x8000, 16, 0x800f, 1 },
+		{ 0x8000, 16, 0x10, 1 },
+		{ 0, 1, ~0ull / 4096, 1 },
+		{ 0, 1, 0x8000, ~0ull / 4096 },
+	};
+	static struct imported im;
+
+	put_list(good, 3);
+	ck_assert_int_eq(imported_read(list, &im, &why), 0);
+	ck_assert_uint_eq(im.n, 3);
+	ck_assert_uint_eq(im.r[1].base, 0x8000000);
+	ck_assert_uint_eq(im.r[1].len, 0x10000);
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		put_list(bad[i], 2);
+		ck_assert_int_eq(imported_read(list, &im, &why), -EBADMSG);
+	}
+	put_list(good, 3);
+	list[IMPORTED_DIGEST_LEN + 16] = 0; /* left for the shim to accept */
+	ck_assert_int_eq(imported_read(list, &im, &why), -ENOTSUP);
+	put_list(good, 3);
+	list[IMPORTED_DIGEST_LEN - 1] ^= 1;
+	ck_assert_int_eq(imported_read(list, &im, &why), -ENOTSUP);
+	/* A page full of entries has no end mark. */
+	memset(list, 0, sizeof(list));
+	put_list(good, 0);
+	for (size_t i = 0; i < IMPORTED_MAX; i++) {
+		uint8_t *e = list + IMPORTED_DIGEST_LEN + i * sizeof(struct imported_region);
+
+		le64_store(e, 2 * i);
+		le64_store(e + 8, 1);
+		e[16] = 1;
+	}
+	ck_assert_int_eq(imported_read(list, &im, &why), 0);
+	ck_assert_uint_eq(im.n, IMPORTED_MAX);
+}
+END_TEST
+
+static struct {
+	enum imported_step step;
+	struct host_range r;
+} steps[16];
+static size_t n_steps;
+
+static void on_step(void *ctx, enum imported_step step, const struct host_range *r)
+{
+	ck_assert_ptr_eq(ctx, steps);
+	ck_assert_uint_lt(n_steps, ARRAY_SIZE(steps));
+	steps[n_steps].step = step;
+	steps[n_steps++].r = *r;
+}
+
+START_TEST(all_of_vtl2_is_accepted_or_protected)
+{
+	/* VTL0's first page; a range that begins before VTL2's memory; one in it; one behind it. */
+	static const uint64_t pages[] = { 0, 1, 0x7fff, 2, 0x8100, 0x100, 0xbfff, 1, 0xc000, 4 };
+	static const struct {
+		enum imported_step step;
+		uint64_t base, end;
+	} want[] = {
+		{ IMPORTED_PROTECT, S, S + 0x1000 },
+		{ IMPORTED_ACCEPT, S + 0x1000, 0x8100000 },
+		{ IMPORTED_PROTECT, 0x8100000, 0x8200000 },
+		{ IMPORTED_ACCEPT, 0x8200000, 0xbfff000 },
+		{ IMPORTED_PROTECT, 0xbfff000, 0xc000000 },
+	};
+	struct host_sample h = host_sample_default();
+	struct plan_image img = image();
+	static struct imported im;
+
+	ck_assert_int_eq(make(&h, &img), 0);
+	put_list(pages, 5);
+	ck_assert_int_eq(imported_read(list, &im, &why), 0);
+	n_steps = 0;
+	imported_walk(&im, &plan, on_step, steps);
+	ck_assert_uint_eq(n_steps, ARRAY_SIZE(want));
+	for (size_t i = 0; i < n_steps; i++) {
+		ck_assert_int_eq(steps[i].step, want[i].step);
+		ck_assert_uint_eq(steps[i].r.base, want[i].base);
+		ck_assert_uint_eq(steps[i].r.base + steps[i].r.len, want[i].end);
+	}
+}
+END_TEST
+
+START_TEST(isolated_device_tree_and_mmio)
+{
+	static uint8_t out[262144] __attribute__((aligned(8)));
+	static const uint64_t pages[] = { 0, 1, 0x8000, 16 };
+	struct host_sample h = host_sample_default();
+	struct plan_image img = image();
+	static struct imported im;
+	struct kern_dt_in in = {
+		.host = &host, .plan = &plan, .isolation = "vbs", .accepted = &im
+	};
+	static struct dtw w;
+	int node, n;
+	size_t len;
+
+	/* The host says nothing of VTL2's MMIO: without isolation that is its decision. */
+	h.n_vtl2 = 0;
+	ck_assert_int_eq(make(&h, &img), 0);
+	ck_assert_uint_eq(plan.n_vtl2_mmio, 0);
+	img.isolated = true;
+	ck_assert_int_eq(make(&h, &img), 0);
+	ck_assert_uint_eq(plan.n_vtl2_mmio, 1);
+	put_list(pages, 2);
+	ck_assert_int_eq(imported_read(list, &im, &why), 0);
+	ck_assert_int_eq(kern_dt_make(&in, &w, out, sizeof(out), &len), 0);
+	ck_assert_int_eq(fdt_check_full(out, len), 0);
+	node = fdt_path_offset(out, "/openhcl");
+	ck_assert_str_eq(fdt_getprop(out, node, "isolation-type", &n), "vbs");
+	node = fdt_path_offset(out, "/openhcl/accepted-memory@8000000");
+	ck_assert_int_ge(node, 0);
+	ck_assert_uint_eq(be64_load((const uint8_t *)fdt_getprop(out, node, "reg", &n) + 8),
+			  0x10000);
+	ck_assert_int_eq(n, 16);
+	ck_assert_int_ge(fdt_path_offset(out, "/openhcl/accepted-memory@0"), 0);
+}
+END_TEST
+
 START_TEST(largest_machine_fits)
 {
 	static uint8_t out[262144 - 16] __attribute__((aligned(8)));
 	struct host_sample h = host_sample_default();
 	struct plan_image img = image();
-	struct kern_dt_in in = { .host = &host, .plan = &plan };
+	struct kern_dt_in in = { .host = &host, .plan = &plan, .isolation = "none" };
 	static struct dtw w;
 	size_t len;
 
@@ -519,4 +674,5 @@ UNIT_MAIN("shim/plan", host_mode_takes_the_hosts_ranges,
 	  vtl2_mode_shares_over_nodes, contradictions_are_refused, pool_comes_from_the_top,
 	  pool_is_split_over_nodes, pool_size_heuristic, options, kernel_command_line, boot_params,
 	  long_memory_maps_overflow_into_setup_data, kernel_device_tree, largest_machine_fits,
-	  small_printf)
+	  small_printf, list_of_imported_pages, all_of_vtl2_is_accepted_or_protected,
+	  isolated_device_tree_and_mmio)

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "crash_main.h"
 #include "daemon_env.h"
 #include "log.h"
 #include "timeline.h"
@@ -114,11 +115,26 @@ static int start(struct vm *vm, int argc, char **argv)
 	return r;
 }
 
+/* Other programs of the same binary, by the name it was started under. */
+static const struct {
+	const char *name;
+	int (*main)(int argc, char **argv);
+} roles[] = {
+	{ "underhill-crash", crash_main },
+	{ "underhill-dump", dump_main },
+};
+
 int main(int argc, char **argv)
 {
+	const char *slash = argc ? strrchr(argv[0], '/') : NULL;
+	const char *name = slash ? slash + 1 : argc ? argv[0] : "";
 	static struct vm vm;
 	int r;
 
+	for (size_t i = 0; i < ARRAY_SIZE(roles); i++) {
+		if (strcmp(name, roles[i].name) == 0)
+			return roles[i].main(argc, argv);
+	}
 	vm.times.daemon_start = timeline_now_ns();
 	timeline_mark("daemon");
 	vm.confid = confid_read();

@@ -211,6 +211,23 @@ int uio_chan_start(struct uio_chan *uc, struct loop *loop)
 	return 0;
 }
 
+int uio_chan_wait_event(struct uio_chan *uc, int timeout_ms)
+{
+	struct pollfd pfd = { .fd = uc->fd, .events = POLLIN };
+	uint32_t count;
+	ssize_t n;
+	int r = poll(&pfd, 1, timeout_ms);
+
+	if (r < 0)
+		return errno == EINTR ? 0 : -errno;
+	if (r == 0)
+		return -ETIMEDOUT;
+	n = read(uc->fd, &count, sizeof(count));
+	if (n == (ssize_t)sizeof(count))
+		return 0;
+	return n < 0 && errno == EINTR ? 0 : -EPIPE;
+}
+
 void uio_chan_close(struct uio_chan *uc)
 {
 	if (!uc)

@@ -38,5 +38,13 @@ struct pipe *uio_chan_pipe(struct uio_chan *uc);
  */
 must_check int uio_chan_start(struct uio_chan *uc, struct loop *loop);
 
+/**
+ * uio_chan_wait_event - for users without a loop: sleep until the host signals the channel
+ * @timeout_ms: -1 = for ever
+ * Returns: 0 (look at the pipe); -ETIMEDOUT; -EPIPE (the host took the channel away); -errno
+ * Context: the channel's thread, which must not have called uio_chan_start().
+ */
+must_check int uio_chan_wait_event(struct uio_chan *uc, int timeout_ms);
+
 /* Stop callbacks, unmap, close the channel. Accepts NULL. Context: the loop's thread. */
 void uio_chan_close(struct uio_chan *uc);

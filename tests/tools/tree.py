@@ -10,7 +10,7 @@ PROGRAMS = {
     'igvm-build/shim': ['hcl/base', 'hcl/hv', 'igvm-build'],
     'igvm-build/tool': ['hcl/base', 'hcl/hv', 'igvm-build'],
     'vmm': ['hcl/base', 'hcl/hv', 'hcl/rt', 'hcl/vtl', 'devices/core', 'devices/chipset',
-            'devices/vmbus', 'devices/get', 'diag'],
+            'devices/vmbus', 'devices/get', 'crash', 'diag'],
     'tests/hvhost': ['hcl/base', 'hcl/hv', 'hcl/rt', 'devices/core', 'devices/vmbus',
                      'devices/get', 'igvm-build'],
 }

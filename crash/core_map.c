@@ -10,7 +10,8 @@
 
 #include "ckd.h"
 
-#define LINE_BYTES 8192u /* a path of PATH_MAX, every byte of it escaped, is cut: it is only a name */
+#define LINE_BYTES \
+	8192u /* a path of PATH_MAX, every byte of it escaped, is cut: it is only a name */
 
 static int add_name(struct core_maps *m, const char *name, uint32_t *ret_off)
 {
@@ -97,8 +98,8 @@ static bool parse_header(char *line, struct core_map *ret_map, const char **ret_
 	line += strspn(line, " ");
 	line[strcspn(line, "\n")] = 0;
 	map.is_file = inode != 0;
-	map.is_device = map.is_file ? is_device_path(line) :
-				      has_prefix(line, "[vvar") || strcmp(line, "[vsyscall]") == 0;
+	map.is_device = map.is_file ? is_device_path(line)
+				    : has_prefix(line, "[vvar") || strcmp(line, "[vsyscall]") == 0;
 	map.is_vdso = !map.is_file && strcmp(line, "[vdso]") == 0;
 	*ret_map = map;
 	*ret_path = line;
@@ -124,8 +125,8 @@ static enum core_take decide(const struct core_map *map, const char *path, uint6
 		return !map->is_file || is_shared_memory(path) ? CORE_TAKE_ALL : CORE_TAKE_NONE;
 	if (anon_kib || strstr(flags, " ht"))
 		return CORE_TAKE_ALL;
-	return map->is_file && map->file_off == 0 && map->prot & PF_R ? CORE_TAKE_ELF_HEADER :
-									CORE_TAKE_NONE;
+	return map->is_file && map->file_off == 0 && map->prot & PF_R ? CORE_TAKE_ELF_HEADER
+								      : CORE_TAKE_NONE;
 }
 
 static int begin_map(struct core_maps *m, struct core_map *map, const char *path)

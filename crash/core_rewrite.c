@@ -44,15 +44,14 @@ static bool check_head(const Elf64_Ehdr *raw_eh, const Elf64_Phdr *raw_ph, uint6
 	    ckd_add(&far, end, (uint64_t)KMSG_NOTE_BYTES) || !is_aligned(end, 4))
 		return false;
 	*ret_end = end;
-	return raw_ph->p_offset >=
-	       CORE_EHDR_BYTES + (uint64_t)raw_eh->e_phnum * CORE_PHDR_BYTES;
+	return raw_ph->p_offset >= CORE_EHDR_BYTES + (uint64_t)raw_eh->e_phnum * CORE_PHDR_BYTES;
 }
 
 /* An offset behind the note moves. One that then leaves 64 bits was never inside a file. */
 static uint64_t moved(const struct core_rewrite *cr, uint64_t off)
 {
-	return off >= cr->notes_end && off <= UINT64_MAX - KMSG_NOTE_BYTES ? off + KMSG_NOTE_BYTES :
-									     off;
+	return off >= cr->notes_end && off <= UINT64_MAX - KMSG_NOTE_BYTES ? off + KMSG_NOTE_BYTES
+									   : off;
 }
 
 static int pass_held(struct core_rewrite *cr)

@@ -312,11 +312,14 @@ static int put_headers(struct dump *d)
 #else
 				.e_machine = EM_AARCH64,
 #endif
-				.e_version = EV_CURRENT, .e_phoff = CORE_EHDR_BYTES,
-				.e_ehsize = CORE_EHDR_BYTES, .e_phentsize = CORE_PHDR_BYTES,
+				.e_version = EV_CURRENT,
+				.e_phoff = CORE_EHDR_BYTES,
+				.e_ehsize = CORE_EHDR_BYTES,
+				.e_phentsize = CORE_PHDR_BYTES,
 				.e_phnum = (Elf64_Half)phnum };
-	Elf64_Phdr ph = { .p_type = PT_NOTE, .p_offset = notes_at, .p_filesz = notes_len,
-			  .p_align = 4 };
+	Elf64_Phdr ph = {
+		.p_type = PT_NOTE, .p_offset = notes_at, .p_filesz = notes_len, .p_align = 4
+	};
 	uint64_t off = align_up(notes_at + notes_len, KEEL_PAGE_SIZE);
 	int r = put(d, &eh, sizeof(eh));
 
@@ -325,9 +328,13 @@ static int put_headers(struct dump *d)
 	for (size_t i = 0; i < d->maps.n && r == 0; i++) {
 		const struct core_map *m = &d->maps.maps[i];
 
-		ph = (Elf64_Phdr){ .p_type = PT_LOAD, .p_flags = m->prot, .p_offset = off,
-				   .p_vaddr = m->start, .p_filesz = core_map_bytes(m),
-				   .p_memsz = m->end - m->start, .p_align = KEEL_PAGE_SIZE };
+		ph = (Elf64_Phdr){ .p_type = PT_LOAD,
+				   .p_flags = m->prot,
+				   .p_offset = off,
+				   .p_vaddr = m->start,
+				   .p_filesz = core_map_bytes(m),
+				   .p_memsz = m->end - m->start,
+				   .p_align = KEEL_PAGE_SIZE };
 		off += ph.p_filesz;
 		r = put(d, &ph, sizeof(ph));
 	}

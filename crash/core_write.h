@@ -30,7 +30,7 @@ struct core_write_stats {
 /**
  * core_write - dump one process
  * @ret_stats: filled on success
- * Returns: 0; -ESRCH, -EPERM, -ETIMEDOUT of core_threads_hold(); -errno of /proc; -errno of the sink
+ * (which must not block for ever: the process stands still meanwhile); -EINVAL: itself
  * (which must itself not block for ever: the process stands still meanwhile); -EINVAL: itself
  */
 must_check int core_write(const struct core_write_cfg *cfg, struct core_write_stats *ret_stats);

@@ -147,8 +147,9 @@ static int send_core(struct helper *h)
 	core_rewrite_init(&h->rewrite, kmsg ? h->note : NULL, sink, &h->chan);
 	r = stream(h);
 	if (r == -EBADMSG || r == -ENOSPC)
-		log_warn(ALLOWED, "%s", r == -ENOSPC ? "the dump is cut at what the host takes" :
-						       "the dump ended early");
+		log_warn(ALLOWED, "%s",
+			 r == -ENOSPC ? "the dump is cut at what the host takes"
+				      : "the dump ended early");
 	done = r == 0 || r == -EBADMSG || r == -ENOSPC ? complete(h) : r;
 	if (done < 0)
 		log_err(ALLOWED, "the dump failed after %llu bytes: error %d",

@@ -2,7 +2,7 @@
 /*
  * The two programs of this folder, roles of the one binary:
  *
- *   underhill-crash PID TID SIGNAL NAME   the kernel's core helper (core_pattern "|... %p %i %s %e"):
+ *   underhill-crash PID TID SIGNAL NAME   core helper of the kernel ("|... %p %i %s %e"):
  *       ELF core on stdin, to the host over the crash dump channel. UNDERHILL_CRASH_TIMEOUT=seconds
  *       (15), UNDERHILL_CRASH_NO_KMSG, UNDERHILL_CRASH_NO_REDIRECT (leave stdout and stderr),
  *       UNDERHILL_CRASH_VERBOSE.

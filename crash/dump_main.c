@@ -82,8 +82,9 @@ static int dump(pid_t pid)
 	auto_close int fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	auto_free uint8_t *kmsg = calloc(1, KMSG_NOTE_BYTES);
 	struct output out = { loop_now_ns() + TOTAL_NS };
-	struct core_write_cfg cfg = { .pid = pid, .stop_timeout_ms = STOP_TIMEOUT_MS, .sink = sink,
-				      .ctx = &out };
+	struct core_write_cfg cfg = {
+		.pid = pid, .stop_timeout_ms = STOP_TIMEOUT_MS, .sink = sink, .ctx = &out
+	};
 	struct core_write_stats stats;
 	int r;
 

@@ -119,7 +119,7 @@ static int set_up(uint64_t start_ns)
 		initlog_err("cannot set up the standard streams: %s", strerror(-r));
 		return r;
 	}
-	(void)settings_apply(""); /* reports by itself */
+	(void)settings_apply("", !confid_read().restricted); /* reports by itself */
 	feed_entropy();
 	set_nvme();
 	if (sethostname("keel", 4) < 0)

@@ -17,6 +17,10 @@
 #define SEED_MAX 256
 #define NOFILE_LIMIT 0x100000
 
+/* The dump helper gets the crashed process, thread, signal and name. Empty: there is no dump. */
+#define CORE_HELPER "|/bin/underhill-crash %p %i %s %e"
+#define CORE_NONE "\n"
+
 struct setting {
 	const char *path, *value;
 };
@@ -25,8 +29,6 @@ static const struct setting settings[] = {
 	/* A thread per VP and its helpers, for the largest machine. */
 	{ "/proc/sys/kernel/threads-max", "32768" },
 	{ "/proc/sys/kernel/kptr_restrict", "1" },
-	/* Empty: no core dump. A pipe to a handler is set by the daemon that brings one. */
-	{ "/proc/sys/kernel/core_pattern", "\n" },
 	/* Without memory the paravisor cannot be what the guest relies on: reset at once. */
 	{ "/proc/sys/vm/panic_on_oom", "1" },
 	/* VTL2 is small; the default reserves are meant for machines a thousand times larger. */
@@ -39,6 +41,18 @@ static const struct setting settings[] = {
 	{ UIO_NEW_ID, "8dedd1aa-9056-49e4-bfd6-1bf90dc38ef0" },
 	{ UIO_NEW_ID, "8b60ccf6-709f-4c11-90b5-229c959a9e6a" },
 	{ UIO_NEW_ID, "427b03e7-4ceb-4286-b5fc-486f4a1dd439" },
+};
+
+/* One dump at a time, for which the crashed process waits; roles that changed their user, too. */
+static const struct setting dump_settings[] = {
+	{ "/proc/sys/kernel/core_pattern", CORE_HELPER },
+	{ "/proc/sys/kernel/core_pipe_limit", "1" },
+	{ "/proc/sys/fs/suid_dumpable", "2" },
+};
+
+static const struct setting no_dump_settings[] = {
+	{ "/proc/sys/kernel/core_pattern", CORE_NONE },
+	{ "/proc/sys/fs/suid_dumpable", "0" },
 };
 
 /* One write, as the files of proc and sysfs want it. */
@@ -55,23 +69,31 @@ static int write_file(const char *path, const char *value)
 	return (size_t)n == strlen(value) ? 0 : -EIO;
 }
 
-unsigned settings_apply(const char *root)
+static unsigned apply(const char *root, const struct setting *set, size_t n_set)
 {
 	unsigned failed = 0;
 
-	for (size_t i = 0; i < ARRAY_SIZE(settings); i++) {
+	for (size_t i = 0; i < n_set; i++) {
 		char path[256];
-		int n = snprintf(path, sizeof(path), "%s%s", root, settings[i].path);
-		int r = n < 0 || n >= (int)sizeof(path) ? -ENAMETOOLONG :
-							  write_file(path, settings[i].value);
+		int n = snprintf(path, sizeof(path), "%s%s", root, set[i].path);
+		int r = n < 0 || n >= (int)sizeof(path) ? -ENAMETOOLONG
+							: write_file(path, set[i].value);
 
 		/* An id that is known already is as good as a new one. */
 		if (r == 0 || r == -EEXIST)
 			continue;
-		initlog_warn("cannot write %s: %s", settings[i].path, strerror(-r));
+		initlog_warn("cannot write %s: %s", set[i].path, strerror(-r));
 		failed++;
 	}
 	return failed;
+}
+
+unsigned settings_apply(const char *root, bool dumps)
+{
+	unsigned failed = apply(root, settings, ARRAY_SIZE(settings));
+
+	return failed + (dumps ? apply(root, dump_settings, ARRAY_SIZE(dump_settings))
+			       : apply(root, no_dump_settings, ARRAY_SIZE(no_dump_settings)));
 }
 
 /* struct rand_pool_info of the kernel's interface with room for the bytes. */

@@ -9,11 +9,12 @@
 /**
  * settings_apply - write every sysctl, memory policy and driver id
  * @root: "" on a real system; a folder that stands for / in tests
+ * @dumps: processes that crash leave a core with the host; false on a restricted VM
  * A knob that this kernel does not have is reported and passed over: none of them is a matter of
  * life and death, and the daemon tells more about a device that is missing.
  * Returns: how many could not be written.
  */
-unsigned settings_apply(const char *root);
+unsigned settings_apply(const char *root, bool dumps);
 
 /**
  * settings_entropy - give the seed in the device tree (openhcl/entropy) to the kernel

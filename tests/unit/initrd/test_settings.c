@@ -14,6 +14,8 @@ static const char *const files[] = {
 	"/proc/sys/kernel/threads-max",
 	"/proc/sys/kernel/kptr_restrict",
 	"/proc/sys/kernel/core_pattern",
+	"/proc/sys/kernel/core_pipe_limit",
+	"/proc/sys/fs/suid_dumpable",
 	"/proc/sys/vm/panic_on_oom",
 	"/proc/sys/vm/min_free_kbytes",
 	"/proc/sys/vm/watermark_scale_factor",
@@ -69,9 +71,13 @@ START_TEST(writes_what_the_daemon_needs)
 	ck_assert_ptr_nonnull(mkdtemp(root));
 	for (size_t i = 0; i < ARRAY_SIZE(files); i++)
 		make_file(root, files[i]);
-	ck_assert_uint_eq(settings_apply(root), 0);
+	ck_assert_uint_eq(settings_apply(root, _i == 1), 0);
 	read_file(root, "/proc/sys/kernel/core_pattern", text, sizeof(text));
-	ck_assert_str_eq(text, "\n");
+	ck_assert_str_eq(text, _i ? "|/bin/underhill-crash %p %i %s %e" : "\n");
+	read_file(root, "/proc/sys/kernel/core_pipe_limit", text, sizeof(text));
+	ck_assert_str_eq(text, _i ? "1" : "");
+	read_file(root, "/proc/sys/fs/suid_dumpable", text, sizeof(text));
+	ck_assert_str_eq(text, _i ? "2" : "0");
 	read_file(root, "/proc/sys/vm/panic_on_oom", text, sizeof(text));
 	ck_assert_str_eq(text, "1");
 	read_file(root, "/sys/kernel/mm/transparent_hugepage/enabled", text, sizeof(text));
@@ -89,13 +95,14 @@ START_TEST(missing_knobs_are_counted_and_passed_over)
 
 	ck_assert_ptr_nonnull(mkdtemp(root));
 	make_file(root, "/proc/sys/vm/min_free_kbytes");
-	/* 11 writes, one file. */
-	ck_assert_uint_eq(settings_apply(root), 10);
+	/* 12 writes, 13 with dumps, one file. */
+	ck_assert_uint_eq(settings_apply(root, _i == 1), 11u + (unsigned)_i);
 	read_file(root, "/proc/sys/vm/min_free_kbytes", text, sizeof(text));
 	ck_assert_str_eq(text, "1024");
 	remove_tree(root);
 }
 END_TEST
 
-UNIT_MAIN("initrd/settings", writes_what_the_daemon_needs,
+/* Variants: without and with dumps. */
+UNIT_MAIN_VARIANTS("initrd/settings", 2, writes_what_the_daemon_needs,
 	  missing_knobs_are_counted_and_passed_over)

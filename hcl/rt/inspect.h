@@ -48,6 +48,7 @@ enum inspect_error {
 	INSPECT_NOT_DIR,
 	INSPECT_NOT_FOUND,
 	INSPECT_INTERNAL, /* also: the result would be too large */
+	INSPECT_CHANNEL, /* nobody answers at a remote entry; the reason is the node's string */
 };
 
 /* Display flags of integers, as on the wire. */
@@ -65,7 +66,7 @@ struct inspect_node {
 	enum inspect_kind kind;
 	enum inspect_sens sens;
 	uint32_t flags;
-	enum inspect_error err; /* of an INSPECT_ERROR; INSPECT_UPDATE: the reason is in str */
+	enum inspect_error err; /* of an INSPECT_ERROR; a reason, if any, is in str */
 	const char *name; /* "" at the root */
 	union {
 		int64_t i64;
@@ -190,6 +191,6 @@ must_check int inspect_encode(const struct inspect_tree *tree, uint8_t **ret_buf
 must_check int inspect_decode(const uint8_t *buf, size_t len, size_t max_bytes,
 			      struct inspect_tree *ret_tree);
 
-/* The client's words for an error ("not found"); @node is an INSPECT_ERROR. After those for
- * INSPECT_UPDATE a client puts ": " and the reason. */
+/* The client's words for an error ("not found"); @node is an INSPECT_ERROR. When str is
+ * not empty, a client puts ": " and the reason behind them. */
 const char *inspect_error_text(const struct inspect_node *node);

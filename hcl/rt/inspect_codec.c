@@ -44,8 +44,7 @@ static void put(struct out *o, const void *data, size_t len)
 
 static bool has_text(const struct inspect_node *n)
 {
-	return n->kind == INSPECT_STRING || n->kind == INSPECT_BYTES ||
-	       (n->kind == INSPECT_ERROR && n->err == INSPECT_UPDATE);
+	return n->kind == INSPECT_STRING || n->kind == INSPECT_BYTES || n->kind == INSPECT_ERROR;
 }
 
 static uint64_t number_of(const struct inspect_node *n)
@@ -178,7 +177,7 @@ static int get_node(struct decoder *d, uint8_t kind, struct inspect_node **ret_n
 	const char *name = rd_bytes(&d->rd, len);
 	struct inspect_node *n;
 
-	if (!name || kind > INSPECT_DIR || sens > SENS_SENSITIVE || err > INSPECT_INTERNAL ||
+	if (!name || kind > INSPECT_DIR || sens > SENS_SENSITIVE || err > INSPECT_CHANNEL ||
 	    flags > (INSPECT_F_HEX | INSPECT_F_COUNT | INSPECT_F_BINARY) ||
 	    len > INSPECT_NAME_MAX || (len == 0) != (d->nest == 0) || !utf8_ok(name, len) ||
 	    memchr(name, 0, len) || memchr(name, '/', len))

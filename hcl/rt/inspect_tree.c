@@ -251,6 +251,8 @@ const char *inspect_error_text(const struct inspect_node *node)
 		return "not found";
 	case INSPECT_INTERNAL:
 		return "internal error";
+	case INSPECT_CHANNEL:
+		return "channel error";
 	}
 	return "internal error";
 }

@@ -89,7 +89,8 @@ int pipe_recv(struct pipe *p, void *ret_buf, size_t cap, size_t *ret_len)
 {
 	struct vmpipe_header raw_ph;
 	uint8_t pad[8];
-	const struct iovec iov[] = { { &raw_ph, sizeof(raw_ph) }, { ret_buf, cap },
+	const struct iovec iov[] = { { &raw_ph, sizeof(raw_ph) },
+				     { ret_buf, cap },
 				     { pad, sizeof(pad) } };
 	struct ring_pkt pkt;
 	bool signal;
@@ -109,6 +110,8 @@ int pipe_recv(struct pipe *p, void *ret_buf, size_t cap, size_t *ret_len)
 		return pipe_fail(p);
 	if (signal)
 		p->signal(p->transport);
+	if (p->seen)
+		p->seen(p->transport, ret_buf, raw_ph.len);
 	*ret_len = raw_ph.len;
 	return 0;
 }

@@ -22,6 +22,8 @@ struct pipe {
 	bool failed;
 	/* Set by the transport. */
 	void (*signal)(void *transport);
+	/* Is shown each message as it was received; may be NULL. */
+	void (*seen)(void *transport, const void *msg, size_t len);
 	void *transport;
 	/* Set by the user before the channel runs; called on the channel's thread. */
 	void (*wake)(void *user); /* data or room may be there */

@@ -33,6 +33,9 @@ struct vmbus_server_ops {
 	void (*port_close)(void *ctx, uint32_t chan_id);
 	/* A connection exists with this version; 0: it ended. May be NULL. */
 	void (*connected)(void *ctx, uint32_t version);
+	/* What the client shows on a channel: each message of a pipe as it is received, and the
+	 * pages of the rings when they are let go. For a recorder; may be NULL. */
+	void (*seen)(void *ctx, uint32_t chan_id, bool page, const void *data, size_t len);
 };
 
 struct vmbus_server_cfg {

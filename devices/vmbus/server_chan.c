@@ -163,8 +163,17 @@ static void pipe_interrupt(void *transport)
 	vmbus_chan_interrupt(transport);
 }
 
+static void pipe_seen(void *transport, const void *msg, size_t len)
+{
+	struct vmbus_chan *ch = transport;
+
+	ch->s->cfg.ops->seen(ch->s->cfg.ctx, ch->id, false, msg, len);
+}
+
 static void unmap_rings(struct vmbus_chan *ch)
 {
+	for (uint32_t i = 0; ch->s->cfg.ops->seen && ch->pages && i < ch->n_pages; i++)
+		ch->s->cfg.ops->seen(ch->s->cfg.ctx, ch->id, true, ch->pages[i], KEEL_PAGE_SIZE);
 	free(ch->pages);
 	ch->pages = NULL;
 	ch->pipe.failed = true;
@@ -185,14 +194,17 @@ static int map_rings(struct vmbus_chan *ch)
 	r = gpadl_ring_pages(&s->gpadls, g, &ch->pages, &n);
 	if (r < 0)
 		return r;
+	ch->n_pages = n;
 	if (split < 2 || split > n || n - split < 2) {
 		unmap_rings(ch);
 		return -EBADMSG;
 	}
 	in = (struct ring_mem){ .ctl = ch->pages[0], .pages = ch->pages + 1, .n_pages = split - 1 };
-	out = (struct ring_mem){ .ctl = ch->pages[split], .pages = ch->pages + split + 1,
+	out = (struct ring_mem){ .ctl = ch->pages[split],
+				 .pages = ch->pages + split + 1,
 				 .n_pages = n - split - 1 };
 	r = pipe_attach(&ch->pipe, &out, &in, pipe_interrupt, ch);
+	ch->pipe.seen = s->cfg.ops->seen ? pipe_seen : NULL;
 	if (r < 0)
 		unmap_rings(ch);
 	return r;

@@ -34,6 +34,7 @@ struct vmbus_chan {
 	struct vmbus_open open; /* of the current open */
 	struct vmbus_open reopen_msg;
 	void **pages;
+	uint32_t n_pages;
 	struct pipe pipe;
 };
 

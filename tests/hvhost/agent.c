@@ -15,6 +15,7 @@
 
 #include "link.h"
 #include "log.h"
+#include "record.h"
 #include "session.h"
 #include "vsock_host.h"
 
@@ -27,6 +28,7 @@ struct agent {
 	struct session_cfg cfg;
 	char image[256], cmdline[4096], vsock[108];
 	bool configured, no_reboot, running, finished;
+	bool record;
 	bool dial; /* VTL2's connections to the host go through the front end */
 	int dial_fd;
 	enum log_level level;
@@ -90,6 +92,8 @@ static void config_line(struct agent *a, char *key, char *val)
 		set_text(a->cmdline, sizeof(a->cmdline), val);
 	else if (strcmp(key, "vsock") == 0)
 		set_text(a->vsock, sizeof(a->vsock), val);
+	else if (strcmp(key, "record") == 0)
+		a->record = *val == '1';
 	else if (strcmp(key, "dial") == 0)
 		a->dial = *val == '1';
 	else if (strcmp(key, "vps") == 0)
@@ -149,6 +153,20 @@ static int make_streams(struct agent *a)
 	return r;
 }
 
+/* The session's end waits for the front end: nothing is lost. */
+static int make_record(struct agent *a)
+{
+	int sv[2];
+
+	if (!a->record)
+		return 0;
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv) < 0)
+		return -errno;
+	link_attach(a->link, LINK_RECORD, sv[0], -1, false);
+	record_open(sv[1]);
+	return 0;
+}
+
 static void configure(struct agent *a, const char *text)
 {
 	char *copy = strdup(text), *save = NULL;
@@ -173,7 +191,8 @@ static void configure(struct agent *a, const char *text)
 	a->configured = true;
 	if (a->dial && a->vsock[0])
 		listen_dial(a);
-	if (make_streams(a) < 0 || pthread_create(&a->thread, NULL, session_thread, a) != 0) {
+	if (make_streams(a) < 0 || make_record(a) < 0 ||
+	    pthread_create(&a->thread, NULL, session_thread, a) != 0) {
 		a->status = STATUS_FAILED;
 		a->finished = true;
 		return;
@@ -208,8 +227,7 @@ static void accept_dial(struct agent *a)
 
 	if (fd >= 0)
 		(void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
-	while (stream >= 0 && n < sizeof(line) - 1 && read(fd, line + n, 1) == 1 &&
-	       line[n] != '\n')
+	while (stream >= 0 && n < sizeof(line) - 1 && read(fd, line + n, 1) == 1 && line[n] != '\n')
 		n++;
 	if (stream < 0 || line[n] != '\n') {
 		if (fd >= 0)
@@ -316,8 +334,7 @@ static int serve(struct agent *a)
 		fds[n] = (struct pollfd){ .fd = a->running ? a->report_pipe[0] : -1,
 					  .events = POLLIN };
 		fds[n + 1] = (struct pollfd){ .fd = a->dial_fd, .events = POLLIN };
-		if (poll(fds, (nfds_t)n + 2, a->finished ? 1000 : -1) < 0 &&
-		    errno != EINTR)
+		if (poll(fds, (nfds_t)n + 2, a->finished ? 1000 : -1) < 0 && errno != EINTR)
 			return -errno;
 		r = link_poll_done(a->link, fds, n);
 		if (r < 0)

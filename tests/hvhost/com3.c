@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "record.h"
+
 #define LINE_MAX_BYTES 512
 #define INPUT_MAX 256 /* power of two */
 
@@ -51,6 +53,7 @@ static void flush(struct com3 *c)
 {
 	size_t done = 0;
 
+	record_put(RECORD_CONSOLE, 0, c->line, c->line_len);
 	while (c->out_fd >= 0 && done < c->line_len) {
 		ssize_t n = write(c->out_fd, c->line + done, c->line_len - done);
 

@@ -3,7 +3,9 @@
 
 #include <string.h>
 
+#include "le.h"
 #include "log.h"
+#include "record.h"
 
 #define LOG_AREA "crash"
 
@@ -44,6 +46,7 @@ static void report(struct hvvp *vp, uint64_t ctl)
 		(unsigned long long)p[2], (unsigned long long)p[3], (unsigned long long)p[4],
 		(unsigned long long)ctl);
 	if ((ctl & HV_CRASH_CTL_MESSAGE) && gm_read(vp->part->gm, p[3], text, len) == 0) {
+		record_put(RECORD_CRASH, vp->index, text, len);
 		text[len] = 0;
 		log_message(vp, text, &first);
 	}
@@ -53,6 +56,10 @@ static void report(struct hvvp *vp, uint64_t ctl)
 
 void crash_host_write(struct hvvp *vp, uint32_t msr, uint64_t val)
 {
+	uint8_t raw[8];
+
+	le64_store(raw, val);
+	record_put(RECORD_MSR, msr, raw, sizeof(raw));
 	if (msr != HVMSR_CRASH_CTL)
 		vp->vtl[VTL2].crash[msr - HVMSR_CRASH_P0] = val;
 	else if (val & HV_CRASH_CTL_NOTIFY)

@@ -36,6 +36,7 @@
 #define HOLD_BYTES 65536
 /* How long an agent that was asked to stop may take. */
 #define STOP_GRACE_NS 4000000000u
+#define RECORD_CAP (1ull << 30)
 
 struct front {
 	const struct opts *o;
@@ -43,7 +44,8 @@ struct front {
 	struct link *link;
 	pid_t child;
 	struct outer outer;
-	int log_fd, sig_fd, listen_fd;
+	int log_fd, sig_fd, listen_fd, record_fd;
+	uint64_t recorded;
 	struct exec exec;
 	uint64_t deadline_ns;
 	bool ended, quit, timed_out, stdin_done, escape, power_off_sent, output_lost;
@@ -143,6 +145,16 @@ static void power_off_guest(struct front *f)
 
 /* --- events of the link ----------------------------------------------------------------------- */
 
+/* Past the cap nothing more is written, and the exit status says so. */
+static void record(struct front *f, const void *buf, size_t len)
+{
+	f->recorded += len;
+	if (f->recorded <= RECORD_CAP)
+		write_all(f->record_fd, buf, len);
+	else if (f->recorded - len <= RECORD_CAP)
+		say("the record is full (%llu MiB): the rest is missing", RECORD_CAP >> 20);
+}
+
 static void on_data(void *ctx, unsigned stream, const uint8_t *buf, size_t len)
 {
 	struct front *f = ctx;
@@ -167,6 +179,9 @@ static void on_data(void *ctx, unsigned stream, const uint8_t *buf, size_t len)
 		if (f->log_fd >= 0)
 			write_all(f->log_fd, buf, len);
 		summary_log(&f->sum, buf, len);
+		break;
+	case LINK_RECORD:
+		record(f, buf, len);
 		break;
 	default:
 		break;
@@ -278,10 +293,11 @@ static int send_config(struct front *f)
 	char buf[5632];
 	int n = snprintf(buf, sizeof(buf),
 			 "image=%s\nvps=%u\nmemory=%llu\ncmdline=%s\nfaithful=%d\nno_reboot=%d\n"
-			 "com2=%d\nvsock=%s\nconsole=%d\ndial=%d\n",
+			 "com2=%d\nvsock=%s\nconsole=%d\ndial=%d\nrecord=%d\n",
 			 f->tcg ? "/dev/vda" : o->image, o->vps,
 			 (unsigned long long)o->memory_bytes, o->vtl2_cmdline, o->faithful,
-			 o->no_reboot, !o->no_com2, vsock, o->vtl2_console, f->tcg);
+			 o->no_reboot, !o->no_com2, vsock, o->vtl2_console, f->tcg,
+			 o->record_path != NULL);
 
 	if (n < 0 || (size_t)n >= sizeof(buf))
 		return -E2BIG;
@@ -450,6 +466,8 @@ static int final_status(struct front *f)
 		    f->sum.vtl0_started ? "VTL0 was running" : "VTL0 had not started");
 		return STATUS_TIMEOUT;
 	}
+	if (f->recorded > RECORD_CAP)
+		return STATUS_FAILED;
 	if (f->signal_no)
 		return 128 + f->signal_no;
 	if (f->quit)
@@ -494,6 +512,9 @@ static int run_attempts(struct front *f)
 		}
 		say("the emulator failed (outer VM died); starting over (%u)", faults);
 		f->held_len = 0;
+		f->recorded = 0;
+		if (f->record_fd >= 0)
+			(void)!ftruncate(f->record_fd, 0);
 		summary_init(&f->sum);
 		f->power_off_sent = false;
 	}
@@ -525,6 +546,14 @@ static int open_things(struct front *f)
 				 O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0644);
 		if (f->log_fd < 0) {
 			say("cannot write the log %s: %s", f->o->log_path, strerror(errno));
+			return -errno;
+		}
+	}
+	if (f->o->record_path) {
+		f->record_fd = open(f->o->record_path,
+				    O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0600);
+		if (f->record_fd < 0) {
+			say("cannot write the record %s: %s", f->o->record_path, strerror(errno));
 			return -errno;
 		}
 	}
@@ -563,6 +592,8 @@ static void close_things(struct front *f)
 	}
 	if (f->log_fd >= 0)
 		(void)close(f->log_fd);
+	if (f->record_fd >= 0)
+		(void)close(f->record_fd);
 	outer_fini(&f->outer);
 	free(f->held);
 }
@@ -598,7 +629,7 @@ int front_run(const struct opts *opts)
 	if (!f)
 		return STATUS_FAILED;
 	f->o = opts;
-	f->log_fd = f->sig_fd = f->listen_fd = -1;
+	f->log_fd = f->sig_fd = f->listen_fd = f->record_fd = -1;
 	f->outer.trace_fd = f->outer.console_fd = -1;
 	summary_init(&f->sum);
 	status = run(f);

@@ -31,6 +31,7 @@ static const char help_text[] =
 	"  --vtl2-vsock PATH    Unix socket at which VTL2's vsock listeners are reached (hybrid vsock:\n"
 	"                       connect, send \"CONNECT <port>\\n\")\n"
 	"  --log FILE           write the log there (default: none)\n"
+	"  --record FILE        write everything the host receives from VTL2 there (record.h)\n"
 	"  --timeout S          give up after S seconds (exit status 124)\n"
 	"  --host kvm|tcg|auto  where to run (default auto: KVM when it really runs 64-bit guests)\n"
 	"  --outer DIR          outer VM: vmlinuz and initramfs.cpio (needed for tcg)\n"
@@ -100,6 +101,7 @@ enum {
 	O_CONSOLE,
 	O_VSOCK,
 	O_LOG,
+	O_RECORD,
 	O_TIMEOUT,
 	O_HOST,
 	O_OUTER,
@@ -120,6 +122,7 @@ static const struct option long_opts[] = {
 	{ "vtl2-console", no_argument, NULL, O_CONSOLE },
 	{ "vtl2-vsock", required_argument, NULL, O_VSOCK },
 	{ "log", required_argument, NULL, O_LOG },
+	{ "record", required_argument, NULL, O_RECORD },
 	{ "timeout", required_argument, NULL, O_TIMEOUT },
 	{ "host", required_argument, NULL, O_HOST },
 	{ "outer", required_argument, NULL, O_OUTER },
@@ -174,6 +177,9 @@ static int apply(struct opts *o, int opt, const char *arg)
 		return 0;
 	case O_LOG:
 		o->log_path = arg;
+		return 0;
+	case O_RECORD:
+		o->record_path = arg;
 		return 0;
 	case O_TIMEOUT:
 		return parse_u32(arg, 1, 1000000, &o->timeout_s);

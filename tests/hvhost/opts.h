@@ -18,6 +18,7 @@ struct opts {
 	bool vtl2_console;
 	const char *vtl2_vsock;
 	const char *log_path;
+	const char *record_path; /* of everything the host receives */
 	uint32_t timeout_s; /* 0 = none */
 	enum host_mode host;
 	const char *outer_dir; /* kernel, initramfs and modules of the outer VM */

@@ -3,6 +3,7 @@
 
 #include "list.h"
 #include "log.h"
+#include "record.h"
 #include "server.h"
 #include "vmbus_proto.h"
 
@@ -98,6 +99,7 @@ enum hv_status vmbus_host_post(struct vmbus_host *vh, uint8_t caller_vtl, uint32
 		return HV_OPERATION_DENIED;
 	if (type != HVMSG_CHANNEL || size > VMBUS_MAX_MESSAGE)
 		return HV_INVALID_PARAMETER;
+	record_put(RECORD_POST, connection_id, payload, size);
 	if (!inbox_put(vh, connection_id, payload, size))
 		return HV_INSUFFICIENT_BUFFERS;
 	loop_post(vh->cfg.loop, &vh->work);
@@ -163,8 +165,8 @@ static bool queue_pump(struct vmbus_host *vh, struct out_queue *q)
 {
 	while (!list_empty(&q->msgs)) {
 		struct out_msg *om = container_of(q->msgs.next, struct out_msg, link);
-		enum hv_status st = vh->cfg.synic->post_message(vh->cfg.ctx, q->vtl, q->vp, q->sint,
-								&om->msg);
+		enum hv_status st =
+			vh->cfg.synic->post_message(vh->cfg.ctx, q->vtl, q->vp, q->sint, &om->msg);
 
 		if (st == HV_OBJECT_IN_USE)
 			return true;
@@ -271,12 +273,19 @@ static void host_connected(void *ctx, uint32_t version)
 		vh->cfg.connected(vh->cfg.ctx, version);
 }
 
+static void host_seen(void *ctx, uint32_t chan_id, bool page, const void *data, size_t len)
+{
+	(void)ctx;
+	record_put(page ? RECORD_PAGE : RECORD_PIPE, chan_id, data, len);
+}
+
 static const struct vmbus_server_ops server_ops = {
 	.post = host_post,
 	.signal = host_signal,
 	.port_open = host_port_open,
 	.port_close = host_port_close,
 	.connected = host_connected,
+	.seen = host_seen,
 };
 
 /* ---- device thread: in ----------------------------------------------------------------------- */

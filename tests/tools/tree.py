@@ -11,6 +11,7 @@ PROGRAMS = {
     'igvm-build/tool': ['hcl/base', 'hcl/hv', 'igvm-build'],
     'vmm': ['hcl/base', 'hcl/hv', 'hcl/rt', 'hcl/vtl', 'devices/core', 'devices/chipset',
             'devices/vmbus', 'devices/get', 'crash', 'diag'],
+    'tests/diag': ['hcl/base', 'hcl/rt', 'diag'],
     'tests/hvhost': ['hcl/base', 'hcl/hv', 'hcl/rt', 'devices/core', 'devices/vmbus',
                      'devices/get', 'igvm-build'],
 }

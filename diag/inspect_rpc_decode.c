@@ -201,7 +201,7 @@ static int get_value(struct decoder *d, struct inspect_node *n, struct rd *r)
 {
 	struct rd kind = { .bad = true };
 	struct field f;
-	uint64_t bits;
+	uint64_t bits = 0;
 
 	while (next_field(r, &f)) {
 		if (f.num > 2)

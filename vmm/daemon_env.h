@@ -28,6 +28,8 @@
 #define ENV_KERNEL_BOOT_TIME "KERNEL_BOOT_TIME"
 
 #define DAEMON_PATH "/bin/keel"
+/* Unless told otherwise. The pid of the role control. */
+#define DAEMON_PID_FILE "/run/underhill.pid"
 #define DAEMON_NOFILE 0x100000
 
 enum daemon_exit {

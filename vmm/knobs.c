@@ -11,8 +11,6 @@
 #include "daemon_env.h"
 #include "macros.h"
 
-#define LOG_AREA "knobs"
-
 enum knob_type { KNOB_BOOL, KNOB_U32, KNOB_U64, KNOB_TEXT, KNOB_LOG_LEVEL, KNOB_LOAD };
 
 struct knob {
@@ -113,19 +111,26 @@ static const char *process_env(void *ctx, const char *name)
 	return getenv(name);
 }
 
-void knobs_read(struct knobs *ret_knobs, knob_getenv_fn get, void *ctx)
+const char *knobs_read(struct knobs *ret_knobs, knob_getenv_fn get, void *ctx)
 {
+	const char *bad = NULL;
+
 	if (!get)
 		get = process_env;
-	*ret_knobs = (struct knobs){ .log_level = LOG_INFO, .config_timeout_s = 5 };
+	*ret_knobs = (struct knobs){
+		.log_level = LOG_INFO,
+		.config_timeout_s = 5,
+		.pid_file = DAEMON_PID_FILE,
+	};
 	for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
 		const char *text = get(ctx, table[i].name);
 
 		if (!text && table[i].legacy)
 			text = get(ctx, table[i].legacy);
-		if (text && set(&table[i], text, ret_knobs) < 0)
-			log_warn(ALLOWED, "%s: value not understood, ignored", table[i].name);
+		if (text && set(&table[i], text, ret_knobs) < 0 && !bad)
+			bad = table[i].name;
 	}
+	return bad;
 }
 
 unsigned int knobs_args(struct knobs *k, int argc, char *const *argv)

@@ -2,7 +2,7 @@
 /*
  * Options of the daemon. They come as environment variables from the kernel command line; a name
  * that starts with OPENHCL_ is also accepted with the older prefix UNDERHILL_ where the table says
- * so. Text that does not parse is logged and the default stays: a typo must not stop a VM.
+ * so. Where text does not parse the default stays: a typo must not stop a VM.
  * Trust: measured image and, on a VM without isolation, the host.
  */
 #pragma once
@@ -29,8 +29,12 @@ struct knobs {
 /* Reads one variable; NULL when not set. */
 typedef const char *(*knob_getenv_fn)(void *ctx, const char *name);
 
-/* Fill in from the environment. @get: NULL = the process environment. */
-void knobs_read(struct knobs *ret_knobs, knob_getenv_fn get, void *ctx);
+/**
+ * knobs_read - fill in from the environment
+ * @get: NULL = the process environment
+ * Returns: the name of the first variable whose value is not understood; NULL = all are
+ */
+const char *knobs_read(struct knobs *ret_knobs, knob_getenv_fn get, void *ctx);
 
 /* Understand `--pid PATH`; everything else is counted as unknown. Returns how many. */
 unsigned int knobs_args(struct knobs *k, int argc, char *const *argv);

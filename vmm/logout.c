@@ -9,9 +9,9 @@
 
 #define LOG_AREA "log"
 
-/* The host offers this channel next to GET's, but its driver may bind a little later. */
+/* This may be asked for before the kernel's driver has found and bound it. */
 #define OPEN_STEP_NS (100ull * 1000000)
-#define OPEN_TRIES 20u
+#define OPEN_TRIES 100u
 
 static void to_stderr(const char *line)
 {
@@ -74,6 +74,12 @@ void logout_attach(struct logout *lo, struct loop *loop)
 	lo->loop = loop;
 	loop_timer_init(&lo->retry, loop, open_channel, lo);
 	open_channel(lo);
+}
+
+void logout_forward(struct logout *lo, enum log_level level, const char *line)
+{
+	if (lo->gel)
+		gel_cli_put(lo->gel, level, line);
 }
 
 void logout_flush(struct logout *lo)

@@ -34,6 +34,10 @@ void logout_init(struct logout *lo, enum log_level level, bool restricted);
  */
 void logout_attach(struct logout *lo, struct loop *loop);
 
+/* A finished line of another role, for the host alone: the kernel's log has it already.
+ * Context: the loop's thread. */
+void logout_forward(struct logout *lo, enum log_level level, const char *line);
+
 /* Hand over what is queued. Context: the loop's thread. */
 void logout_flush(struct logout *lo);
 

@@ -79,8 +79,8 @@ static void on_drain_timer(void *ctx)
 	struct vm *vm = ctx;
 	uint64_t now = loop_now_ns();
 
-	logout_flush(&vm->log);
-	if ((host_coms_idle(&vm->host) && logout_idle(&vm->log)) || now >= vm->drain_until_ns)
+	if ((host_coms_idle(&vm->host) && vm->owner->log_flushed(vm->owner->ctx)) ||
+	    now >= vm->drain_until_ns)
 		tell_host(vm);
 	else
 		loop_timer_arm(&vm->drain_timer, now + DRAIN_POLL_NS);
@@ -105,6 +105,7 @@ static void on_end(void *ctx)
 		log_info(ALLOWED, "halted as configured; the host is not told");
 		return;
 	}
+	vm->owner->flush_log(vm->owner->ctx);
 	vm->drain_until_ns = loop_now_ns() + DRAIN_MAX_NS;
 	loop_timer_arm(&vm->drain_timer, loop_now_ns() + DRAIN_POLL_NS);
 }
@@ -431,8 +432,6 @@ int vm_start(struct vm *vm)
 	loop_timer_init(&vm->drain_timer, vm->ctl, on_drain_timer, vm);
 	vm_clock_init(&vm->time, vm->ctl);
 	r = host_connect(&vm->host, vm->ctl, &vm->time, vm->knobs.config_timeout_s * 1000);
-	/* After a failure too: it may be all that the host ever hears. */
-	logout_attach(&vm->log, vm->ctl);
 	if (r) {
 		log_err(ALLOWED, "host: %s (%d)", vm->host.why, r);
 		return r;
@@ -443,13 +442,14 @@ int vm_start(struct vm *vm)
 		get_cli_start_vtl0_completed(vm->host.get, true, "");
 	r = start_vtl0(vm);
 	if (r) {
-		logout_flush(&vm->log);
+		vm->owner->flush_log(vm->owner->ctx);
 		get_cli_start_vtl0_completed(vm->host.get, false, strerror(-r));
 		return r;
 	}
 	if (!vm->knobs.signal_vtl0_started)
 		get_cli_start_vtl0_completed(vm->host.get, true, "");
 	log_info(ALLOWED, "%u virtual processors, VTL0 starts", vm->dt.n_vps);
+	vm->owner->started(vm->owner->ctx);
 	vps_resume(vm->vps);
 	return 0;
 }
@@ -460,8 +460,6 @@ void vm_stop(struct vm *vm)
 	vm->vps = NULL;
 	loop_timer_cancel(&vm->mem_timer);
 	loop_timer_cancel(&vm->drain_timer);
-	logout_flush(&vm->log);
-	logout_detach(&vm->log);
 	host_close(&vm->host);
 	machine_destroy(vm->machine);
 	gmem_destroy(vm->gm);

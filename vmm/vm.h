@@ -13,7 +13,6 @@
 #include "irqline.h"
 #include "knobs.h"
 #include "load_regs.h"
-#include "logout.h"
 #include "machine.h"
 #include "msi.h"
 #include "partition.h"
@@ -27,11 +26,21 @@
 /* What VTL0 asked for; the first request wins. */
 enum vm_end { VM_END_NONE, VM_END_POWER_OFF, VM_END_RESET, VM_END_HIBERNATE, VM_END_FAILED };
 
+/* What the VM needs of whoever runs it. Context: control thread of this process. */
+struct vm_owner {
+	/* VTL0 is about to run. */
+	void (*started)(void *ctx);
+	/* Begin to bring everything logged so far to the host; is that done? */
+	void (*flush_log)(void *ctx);
+	bool (*log_flushed)(void *ctx);
+	void *ctx;
+};
+
 struct vm {
+	const struct vm_owner *owner;
 	struct confid confid;
 	struct knobs knobs;
 	struct stats_times times;
-	struct logout log;
 	struct loop *ctl;
 	struct time_source time;
 
@@ -65,12 +74,11 @@ struct vm {
 	uint64_t drain_until_ns;
 	bool mem_logged;
 	int exit_code; /* enum daemon_exit, when loop_run() returns */
-	int signal_fd;
 };
 
 /**
  * vm_start - bring the VM up until VTL0 runs
- * @vm: zeroed but for confid, knobs, times, log, ctl
+ * @vm: zeroed but for owner, confid, knobs, times, ctl
  * Returns: 0; -errno: the reason is logged and was told to the host if there was one
  */
 must_check int vm_start(struct vm *vm);

@@ -3,6 +3,7 @@
 #include "i8042.h"
 
 #include "bus.h"
+#include "inspect.h"
 #include "power.h"
 #include "ps2.h"
 
@@ -250,7 +251,7 @@ static void write_data(struct i8042 *kbc, uint8_t val)
 		to_device(kbc, &kbc->kbd, CFG_KBD_OFF, val);
 		break;
 	case CMD_WRITE_OUTPUT:
-		kbc->out_port = val & (uint8_t)~(OUT_IRQ_KBD | OUT_IRQ_AUX);
+		kbc->out_port = val & (uint8_t) ~(OUT_IRQ_KBD | OUT_IRQ_AUX);
 		if (!(val & OUT_NO_RESET))
 			reset_line(kbc);
 		break;
@@ -335,11 +336,69 @@ static void kbc_destroy(struct device *dev)
 	free(container_of(dev, struct i8042, dev));
 }
 
+static const char *source_name(uint8_t src)
+{
+	static const char *const name[] = { "empty", "controller", "keyboard", "mouse" };
+
+	return name[src & 3];
+}
+
+static void inspect_ps2(struct inspect *in, const void *obj)
+{
+	const struct ps2 *d = obj;
+
+	inspect_u64(in, SENS_SENSITIVE, "queued", d->n);
+	inspect_bool(in, SENS_SENSITIVE, "reporting", d->reporting);
+	inspect_hex(in, SENS_SENSITIVE, "wants_parameter_of", d->wants_param);
+	inspect_hex(in, SENS_SENSITIVE, "rate", d->rate);
+	if (d->kind == PS2_KEYBOARD) {
+		inspect_u64(in, SENS_SENSITIVE, "scan_set", d->scan_set);
+		inspect_binary(in, SENS_SENSITIVE, "leds", d->leds);
+	} else {
+		inspect_u64(in, SENS_SENSITIVE, "resolution", d->resolution);
+		inspect_bool(in, SENS_SENSITIVE, "remote", d->remote);
+		inspect_bool(in, SENS_SENSITIVE, "scaling2", d->scaling2);
+		inspect_bool(in, SENS_SENSITIVE, "wrap", d->wrap);
+	}
+}
+
+static void kbc_inspect(struct device *dev, struct inspect *in)
+{
+	struct i8042 *kbc = container_of(dev, struct i8042, dev);
+	uint8_t cfg, out_port, expects, out, out_src, status;
+	bool level_kbd, level_aux;
+	struct ps2 kbd, aux;
+
+	device_lock(dev);
+	kbd = kbc->kbd;
+	aux = kbc->aux;
+	cfg = kbc->ram[0];
+	out_port = output_port(kbc);
+	status = read_status(kbc);
+	expects = kbc->expects;
+	out = kbc->out;
+	out_src = kbc->out_src;
+	level_kbd = kbc->level_kbd;
+	level_aux = kbc->level_aux;
+	device_unlock(dev);
+	inspect_hex(in, SENS_SENSITIVE, "command_byte", cfg);
+	inspect_hex(in, SENS_SENSITIVE, "status", status);
+	inspect_hex(in, SENS_SENSITIVE, "output_port", out_port);
+	inspect_hex(in, SENS_SENSITIVE, "wants_data_of", expects);
+	inspect_hex(in, SENS_SENSITIVE, "output_buffer", out);
+	inspect_str(in, SENS_SENSITIVE, "output_source", source_name(out_src));
+	inspect_bool(in, SENS_UNSPEC, "keyboard_interrupt_level", level_kbd);
+	inspect_bool(in, SENS_UNSPEC, "mouse_interrupt_level", level_aux);
+	inspect_dir(in, SENS_UNSPEC, "keyboard", inspect_ps2, &kbd);
+	inspect_dir(in, SENS_UNSPEC, "mouse", inspect_ps2, &aux);
+}
+
 static const struct device_ops kbc_ops = {
 	.name = "i8042",
 	.reset = kbc_reset,
 	.io_read = kbc_read,
 	.io_write = kbc_write,
+	.inspect = kbc_inspect,
 	.destroy = kbc_destroy,
 };
 

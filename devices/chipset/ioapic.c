@@ -3,11 +3,13 @@
 #include "ioapic.h"
 
 #include "device.h"
+#include "inspect.h"
 #include "irqline.h"
 #include "msi.h"
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define OFF_INDEX 0x00u
 #define OFF_DATA 0x10u
@@ -30,9 +32,9 @@
 #define RTE_MASKED BIT(16)
 #define RTE_EXT_DEST_SHIFT 49 /* destination bits 14:8 */
 #define RTE_DEST_SHIFT 56
-#define RTE_WRITABLE                                                            \
-	(0xffff000000000000ull | RTE_MASKED | RTE_LEVEL | RTE_ACTIVE_LOW |      \
-	 RTE_LOGICAL | 7ull << RTE_MODE_SHIFT | RTE_VECTOR)
+#define RTE_WRITABLE                                                                     \
+	(0xffff000000000000ull | RTE_MASKED | RTE_LEVEL | RTE_ACTIVE_LOW | RTE_LOGICAL | \
+	 7ull << RTE_MODE_SHIFT | RTE_VECTOR)
 #define RTE_RESET (RTE_MASKED | RTE_LOGICAL)
 
 #define MODE_FIXED 0u
@@ -227,11 +229,64 @@ static void ioapic_destroy(struct device *dev)
 	free(container_of(dev, struct ioapic, dev));
 }
 
+static const char *mode_name(uint64_t rte)
+{
+	static const char *const name[] = { "fixed", "lowest_priority", "smi",	 "reserved3", "nmi",
+					    "init",  "reserved6",	"extint" };
+
+	return name[rte_mode(rte)];
+}
+
+static void inspect_rte(struct inspect *in, const void *obj)
+{
+	const uint64_t rte = *(const uint64_t *)obj;
+
+	inspect_hex(in, SENS_SENSITIVE, "raw", rte);
+	inspect_hex(in, SENS_SENSITIVE, "vector", rte & RTE_VECTOR);
+	inspect_str(in, SENS_SENSITIVE, "delivery_mode", mode_name(rte));
+	inspect_str(in, SENS_SENSITIVE, "destination_mode",
+		    rte & RTE_LOGICAL ? "logical" : "physical");
+	inspect_hex(in, SENS_SENSITIVE, "destination",
+		    rte >> RTE_DEST_SHIFT | (rte >> RTE_EXT_DEST_SHIFT & 0x7f) << 8);
+	inspect_str(in, SENS_SENSITIVE, "trigger_mode", rte & RTE_LEVEL ? "level" : "edge");
+	inspect_bool(in, SENS_SENSITIVE, "active_low", rte & RTE_ACTIVE_LOW);
+	inspect_bool(in, SENS_SENSITIVE, "remote_irr", rte & RTE_REMOTE_IRR);
+	inspect_bool(in, SENS_SENSITIVE, "masked", rte & RTE_MASKED);
+}
+
+static void inspect_rtes(struct inspect *in, const void *obj)
+{
+	const uint64_t *rte = obj;
+
+	for (uint64_t n = 0; n < IOAPIC_INPUTS; n++)
+		inspect_dir_at(in, SENS_UNSPEC, n, inspect_rte, &rte[n]);
+}
+
+static void ioapic_inspect(struct device *dev, struct inspect *in)
+{
+	struct ioapic *io = container_of(dev, struct ioapic, dev);
+	uint64_t rte[IOAPIC_INPUTS];
+	uint32_t lines, id;
+	uint8_t index;
+
+	device_lock(dev);
+	memcpy(rte, io->rte, sizeof(rte));
+	lines = io->lines;
+	id = io->id;
+	index = io->index;
+	device_unlock(dev);
+	inspect_hex(in, SENS_SENSITIVE, "id", id >> 24);
+	inspect_hex(in, SENS_SENSITIVE, "index", index);
+	inspect_binary(in, SENS_SENSITIVE, "lines", lines);
+	inspect_dir(in, SENS_UNSPEC, "irqs", inspect_rtes, rte);
+}
+
 static const struct device_ops ioapic_ops = {
 	.name = "ioapic",
 	.reset = ioapic_reset,
 	.io_read = ioapic_read,
 	.io_write = ioapic_write,
+	.inspect = ioapic_inspect,
 	.destroy = ioapic_destroy,
 };
 

@@ -3,6 +3,7 @@
 
 #include "bus.h"
 #include "i8042.h"
+#include "inspect.h"
 #include "ioapic.h"
 #include "irqset.h"
 #include "missing.h"
@@ -40,7 +41,7 @@ struct port_range {
 /* Looked for by guests, never there: I/O delay, game port, VMware backdoor, PCI configuration, ISA
  * DMA page register. */
 static const struct port_range always_missing[] = {
-	{ 0xed, 1 }, { 0x201, 1 }, { 0x5658, 2 }, { 0xcf8, 1 },
+	{ 0xed, 1 },  { 0x201, 1 }, { 0x5658, 2 }, { 0xcf8, 1 },
 	{ 0xcfa, 2 }, { 0xcfc, 4 }, { 0x87, 1 },
 };
 static const struct port_range pic_ports[] = { { 0x20, 2 }, { 0xa0, 2 } };
@@ -177,17 +178,17 @@ static int make_reset_port(struct pc_chipset *cs, const struct pc_chipset_wiring
 static int make_optional(struct pc_chipset *cs, const struct pc_chipset_cfg *cfg,
 			 const struct pc_chipset_wiring *w, struct bus *bus)
 {
-	int r = cfg->pic ? make_pic(cs, w, bus) :
-			   claim_missing(cs, bus, pic_ports, ARRAY_SIZE(pic_ports));
+	int r = cfg->pic ? make_pic(cs, w, bus)
+			 : claim_missing(cs, bus, pic_ports, ARRAY_SIZE(pic_ports));
 
 	if (r == 0)
-		r = cfg->pit ? make_pit(cs, w, bus) :
-			       claim_missing(cs, bus, pit_ports, ARRAY_SIZE(pit_ports));
+		r = cfg->pit ? make_pit(cs, w, bus)
+			     : claim_missing(cs, bus, pit_ports, ARRAY_SIZE(pit_ports));
 	if (r == 0 && cfg->i8042)
 		r = make_i8042(cs, w, bus);
 	if (r == 0)
-		r = cfg->reset_port ? make_reset_port(cs, w, bus) :
-				      claim_missing(cs, bus, reset_ports, ARRAY_SIZE(reset_ports));
+		r = cfg->reset_port ? make_reset_port(cs, w, bus)
+				    : claim_missing(cs, bus, reset_ports, ARRAY_SIZE(reset_ports));
 	for (unsigned int i = 0; r == 0 && i < PC_COM_PORTS; i++)
 		r = make_com(cs, cfg, w, bus, i);
 	return r;
@@ -278,4 +279,33 @@ void pc_chipset_reset(struct pc_chipset *cs)
 
 	for (size_t i = 0; i < n; i++)
 		device_reset(list[i]);
+}
+
+static void show(struct inspect *in, const char *name, const struct device *dev)
+{
+	if (dev)
+		inspect_dir(in, SENS_UNSPEC, name, device_inspect, dev);
+}
+
+void pc_chipset_inspect(struct inspect *in, const void *obj)
+{
+	static const char *const serial[PC_COM_PORTS] = { "serial-com1", "serial-com2",
+							  "serial-com3", "serial-com4" };
+	const struct pc_chipset *cs = obj;
+
+	for (unsigned int i = 0; i < PC_COM_PORTS; i++)
+		if (cs->com[i])
+			show(in, serial[i], uart16550_device(cs->com[i]));
+	if (cs->i8042)
+		show(in, "i8042", i8042_device(cs->i8042));
+	if (cs->pit)
+		show(in, "pit", pit_device(cs->pit));
+	show(in, "rtc", rtc_device(cs->rtc));
+	show(in, "pm", pm_device(cs->pm));
+	show(in, "reset-port", cs->reset_port);
+	if (cs->pic)
+		show(in, "pic", pic_device(cs->pic));
+	show(in, "ioapic", ioapic_device(cs->ioapic));
+	show(in, "missing", cs->missing);
+	inspect_dir(in, SENS_UNSPEC, "lines/irq", irqset_inspect, cs->irqs);
 }

@@ -20,6 +20,7 @@ struct bus;
 struct char_backend;
 struct device;
 struct i8042;
+struct inspect;
 struct ioapic;
 struct irqset;
 struct msi_sink;
@@ -81,3 +82,7 @@ void pc_chipset_destroy(struct pc_chipset *cs);
 
 /* Reset every device, as the machine's reset line does. No VP may be running. */
 void pc_chipset_reset(struct pc_chipset *cs);
+
+/* Every device by its name in OpenHCL, and the interrupt lines ("lines"): an inspect_fn on the
+ * struct pc_chipset. Any thread without device locks. */
+void pc_chipset_inspect(struct inspect *in, const void *cs);

@@ -3,6 +3,7 @@
 #include "pic.h"
 
 #include "bus.h"
+#include "inspect.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -91,7 +92,7 @@ static unsigned int pending_rank(const struct pic_chip *c)
 	if (c->special_mask) /* a masked input in service does not hold back the others */
 		busy &= (uint8_t)~c->imr;
 	if (c->sfnm && c->is_master) /* the slave may ask again for a better input of its own */
-		busy &= (uint8_t)~(1u << CASCADE);
+		busy &= (uint8_t) ~(1u << CASCADE);
 	return !c->icw_next && rank < best_rank(c, busy) ? rank : 8;
 }
 
@@ -130,7 +131,7 @@ static unsigned int chip_ack(struct pic_chip *c, bool *ret_real)
 	if (rank == 8)
 		return SPURIOUS;
 	n = input_at(c, rank);
-	c->edges &= (uint8_t)~(1u << n);
+	c->edges &= (uint8_t) ~(1u << n);
 	if (!c->auto_eoi)
 		c->isr |= (uint8_t)(1u << n);
 	else if (c->rotate_aeoi)
@@ -181,7 +182,7 @@ static void write_icw1(struct pic_chip *c, uint8_t val)
 
 static void end_of_interrupt(struct pic_chip *c, unsigned int n, bool rotate)
 {
-	c->isr &= (uint8_t)~(1u << n);
+	c->isr &= (uint8_t) ~(1u << n);
 	if (rotate)
 		c->lowest = (uint8_t)n;
 }
@@ -354,11 +355,59 @@ static void pic_destroy(struct device *dev)
 	free(container_of(dev, struct pic, dev));
 }
 
+static const char *icw_state(const struct pic_chip *c)
+{
+	static const char *const name[] = { "operating", "invalid", "wants_icw2", "wants_icw3",
+					    "wants_icw4" };
+
+	return name[c->icw_next < ARRAY_SIZE(name) ? c->icw_next : 1];
+}
+
+static void inspect_chip(struct inspect *in, const void *obj)
+{
+	const struct pic_chip *c = obj;
+	unsigned int rank = pending_rank(c);
+
+	inspect_str(in, SENS_SENSITIVE, "state", icw_state(c));
+	inspect_binary(in, SENS_SENSITIVE, "lines", c->lines);
+	inspect_binary(in, SENS_SENSITIVE, "irr", requests(c));
+	inspect_binary(in, SENS_SENSITIVE, "isr", c->isr);
+	inspect_binary(in, SENS_SENSITIVE, "imr", c->imr);
+	inspect_binary(in, SENS_SENSITIVE, "elcr", c->elcr);
+	inspect_hex(in, SENS_SENSITIVE, "vector_base", c->base);
+	inspect_u64(in, SENS_SENSITIVE, "lowest_priority", c->lowest);
+	if (rank < 8)
+		inspect_u64(in, SENS_SENSITIVE, "pending", input_at(c, rank));
+	inspect_bool(in, SENS_SENSITIVE, "auto_eoi", c->auto_eoi);
+	inspect_bool(in, SENS_SENSITIVE, "rotate_auto_eoi", c->rotate_aeoi);
+	inspect_bool(in, SENS_SENSITIVE, "special_nested", c->sfnm);
+	inspect_bool(in, SENS_SENSITIVE, "special_mask", c->special_mask);
+	inspect_bool(in, SENS_SENSITIVE, "poll", c->poll);
+	inspect_str(in, SENS_SENSITIVE, "read_register", c->read_isr ? "isr" : "irr");
+}
+
+static void pic_inspect(struct device *dev, struct inspect *in)
+{
+	struct pic *pic = container_of(dev, struct pic, dev);
+	struct pic_chip chip[2];
+	bool out;
+
+	device_lock(dev);
+	chip[0] = pic->chip[0];
+	chip[1] = pic->chip[1];
+	out = pic->out;
+	device_unlock(dev);
+	inspect_bool(in, SENS_UNSPEC, "interrupt_level", out);
+	inspect_dir(in, SENS_UNSPEC, "primary", inspect_chip, &chip[0]);
+	inspect_dir(in, SENS_UNSPEC, "secondary", inspect_chip, &chip[1]);
+}
+
 static const struct device_ops pic_ops = {
 	.name = "pic",
 	.reset = pic_reset,
 	.io_read = pic_read,
 	.io_write = pic_write,
+	.inspect = pic_inspect,
 	.destroy = pic_destroy,
 };
 

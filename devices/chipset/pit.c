@@ -3,6 +3,7 @@
 #include "pit.h"
 
 #include "bus.h"
+#include "inspect.h"
 #include "pitcount.h"
 
 #include <errno.h>
@@ -203,11 +204,74 @@ static void pit_destroy(struct device *dev)
 	free(pit);
 }
 
+struct counter_shown {
+	struct pit_counter c;
+	uint64_t tick;
+};
+
+static const char *access_name(uint8_t access)
+{
+	static const char *const name[] = { "none", "low", "high", "both" };
+
+	return name[access & 3];
+}
+
+static void inspect_counter(struct inspect *in, const void *obj)
+{
+	const struct counter_shown *s = obj;
+	struct pit_counter c = s->c; /* asking for its output brings it up to date */
+
+	inspect_bool(in, SENS_SENSITIVE, "out", pit_counter_out(&c, s->tick));
+	inspect_u64(in, SENS_SENSITIVE, "mode", c.mode);
+	inspect_str(in, SENS_SENSITIVE, "access", access_name(c.access));
+	inspect_bool(in, SENS_SENSITIVE, "bcd", c.bcd);
+	inspect_bool(in, SENS_SENSITIVE, "gate", c.gate);
+	inspect_bool(in, SENS_SENSITIVE, "counting", c.counting);
+	inspect_bool(in, SENS_SENSITIVE, "null_count", c.null_count);
+	inspect_u64(in, SENS_SENSITIVE, "reload", c.cr);
+	if (c.latched)
+		inspect_hex(in, SENS_SENSITIVE, "latch", c.latch);
+	if (c.status_latched)
+		inspect_hex(in, SENS_SENSITIVE, "latched_status", c.status);
+}
+
+static void inspect_counters(struct inspect *in, const void *obj)
+{
+	const struct counter_shown *s = obj;
+
+	for (uint64_t i = 0; i < COUNTERS; i++)
+		inspect_dir_at(in, SENS_UNSPEC, i, inspect_counter, &s[i]);
+}
+
+static void pit_inspect(struct device *dev, struct inspect *in)
+{
+	struct pit *pit = container_of(dev, struct pit, dev);
+	uint64_t tick = tick_now(pit), rise_at;
+	struct counter_shown s[COUNTERS];
+	uint8_t port_b;
+	bool line;
+
+	device_lock(dev);
+	for (unsigned int i = 0; i < COUNTERS; i++)
+		s[i] = (struct counter_shown){ pit->c[i], tick };
+	port_b = pit->port_b;
+	line = pit->line;
+	rise_at = pit->rise_at;
+	device_unlock(dev);
+	inspect_bool(in, SENS_UNSPEC, "interrupt_level", line);
+	inspect_hex(in, SENS_SENSITIVE, "port_b", port_b);
+	if (rise_at)
+		inspect_ns(in, SENS_SENSITIVE, "next_interrupt_in",
+			   rise_at > tick ? ticks_to_ns(rise_at - tick, PIT_HZ) : 0);
+	inspect_dir(in, SENS_UNSPEC, "counters", inspect_counters, s);
+}
+
 static const struct device_ops pit_ops = {
 	.name = "pit",
 	.reset = pit_reset,
 	.io_read = pit_read,
 	.io_write = pit_write,
+	.inspect = pit_inspect,
 	.destroy = pit_destroy,
 };
 

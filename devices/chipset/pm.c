@@ -4,6 +4,7 @@
 
 #include "clock.h"
 #include "device.h"
+#include "inspect.h"
 #include "power.h"
 
 #include <errno.h>
@@ -84,8 +85,8 @@ static uint32_t timer_now(const struct pm *pm)
 
 static void update_irq(struct pm *pm)
 {
-	bool level = (pm->reg[PM1_EN] && pm->reg[PM1_STS]) ||
-		     (pm->reg[GPE0_EN] && pm->reg[GPE0_STS]);
+	bool level =
+		(pm->reg[PM1_EN] && pm->reg[PM1_STS]) || (pm->reg[GPE0_EN] && pm->reg[GPE0_STS]);
 
 	if (level != pm->irq_level) {
 		pm->irq_level = level;
@@ -280,12 +281,39 @@ static void pm_destroy(struct device *dev)
 	free(container_of(dev, struct pm, dev));
 }
 
+static void pm_inspect(struct device *dev, struct inspect *in)
+{
+	static const char *const name[PM_REGS] = {
+		[PM1_STS] = "pm1_status",      [PM1_EN] = "pm1_enable",
+		[PM1_CTL] = "pm1_control",     [PM_TMR] = "timer",
+		[GPE0_STS] = "gpe0_status",    [GPE0_EN] = "gpe0_enable",
+		[P_CTL] = "processor_control", [P_LVL] = "processor_level",
+		[GLB_STS] = "global_status",   [DEV_STS] = "device_status",
+		[GLB_EN] = "global_enable",    [GLB_CTL] = "global_control",
+		[DEV_CTL] = "device_control",  [GP_IN] = "gp_input",
+		[RESET_REG] = "reset",	       [GP_OUT] = "gp_output",
+	};
+	struct pm *pm = container_of(dev, struct pm, dev);
+	uint32_t reg[PM_REGS];
+	bool irq_level;
+
+	device_lock(dev);
+	for (unsigned int i = 0; i < PM_REGS; i++)
+		reg[i] = reg_read(pm, i);
+	irq_level = pm->irq_level;
+	device_unlock(dev);
+	inspect_bool(in, SENS_UNSPEC, "interrupt_level", irq_level);
+	for (unsigned int i = 0; i < PM_REGS; i++)
+		inspect_hex(in, SENS_SENSITIVE, name[i], reg[i]);
+}
+
 static const struct device_ops pm_ops = {
 	.name = "pm",
 	.flags = DEV_LOCKLESS,
 	.reset = pm_reset,
 	.io_read = pm_read,
 	.io_write = pm_write,
+	.inspect = pm_inspect,
 	.destroy = pm_destroy,
 };
 

@@ -2,6 +2,7 @@
 #include "resetport.h"
 
 #include "device.h"
+#include "inspect.h"
 #include "power.h"
 
 #include <errno.h>
@@ -51,11 +52,22 @@ static void resetport_destroy(struct device *dev)
 	free(container_of(dev, struct resetport, dev));
 }
 
+static void resetport_inspect(struct device *dev, struct inspect *in)
+{
+	uint8_t val;
+
+	device_lock(dev);
+	val = container_of(dev, struct resetport, dev)->val;
+	device_unlock(dev);
+	inspect_hex(in, SENS_SENSITIVE, "value", val);
+}
+
 static const struct device_ops resetport_ops = {
 	.name = "resetport",
 	.reset = resetport_reset,
 	.io_read = resetport_read,
 	.io_write = resetport_write,
+	.inspect = resetport_inspect,
 	.destroy = resetport_destroy,
 };
 

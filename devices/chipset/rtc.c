@@ -8,6 +8,7 @@
 #include "rtc.h"
 
 #include "device.h"
+#include "inspect.h"
 #include "rtctime.h"
 
 #include <errno.h>
@@ -135,8 +136,9 @@ static int64_t next_update(int64_t after)
 {
 	int64_t at;
 
-	return __builtin_mul_overflow(after / (int64_t)NS_PER_SEC + 1, (int64_t)NS_PER_SEC, &at) ?
-		       -1 : at;
+	return __builtin_mul_overflow(after / (int64_t)NS_PER_SEC + 1, (int64_t)NS_PER_SEC, &at)
+		       ? -1
+		       : at;
 }
 
 static int64_t next_periodic(const struct rtc *rtc, int64_t after)
@@ -226,7 +228,7 @@ static void timer_fired(void *ctx)
 }
 
 /* Register index of each enum rtc_field. */
-static const uint8_t time_idx[RTC_FIELDS] = { IDX_SEC, IDX_MIN, IDX_HOUR, IDX_WDAY,
+static const uint8_t time_idx[RTC_FIELDS] = { IDX_SEC,	IDX_MIN,   IDX_HOUR, IDX_WDAY,
 					      IDX_MDAY, IDX_MONTH, IDX_YEAR, IDX_CENTURY };
 
 /* The enum rtc_field of a register, RTC_FIELDS if it holds no time. */
@@ -434,11 +436,53 @@ static void rtc_destroy(struct device *dev)
 	free(rtc);
 }
 
+static void inspect_time(struct inspect *in, int64_t wall)
+{
+	const struct rtc_format plain = { .binary = true, .h24 = true };
+	struct rtc_time t = rtc_time_encode(wall / (int64_t)NS_PER_SEC, plain);
+
+	inspect_strf(in, SENS_SENSITIVE, "time", "%02u%02u-%02u-%02uT%02u:%02u:%02uZ",
+		     t.reg[RTC_CENTURY], t.reg[RTC_YEAR], t.reg[RTC_MONTH], t.reg[RTC_MDAY],
+		     t.reg[RTC_HOUR], t.reg[RTC_MIN], t.reg[RTC_SEC]);
+}
+
+static void rtc_inspect(struct device *dev, struct inspect *in)
+{
+	struct rtc *rtc = container_of(dev, struct rtc, dev);
+	bool irq_level, runs;
+	struct rtc_regs r;
+	int64_t skew, wall;
+
+	device_lock(dev);
+	r = rtc->r;
+	skew = rtc->skew_ns;
+	irq_level = rtc->irq_level;
+	runs = running(rtc);
+	wall = wall_ns(rtc);
+	device_unlock(dev);
+	inspect_bool(in, SENS_UNSPEC, "interrupt_level", irq_level);
+	inspect_bool(in, SENS_SENSITIVE, "running", runs);
+	inspect_time(in, wall);
+	inspect_i64(in, SENS_SENSITIVE, "skew_ns", skew);
+	inspect_hex(in, SENS_SENSITIVE, "address", r.addr);
+	inspect_hex(in, SENS_SENSITIVE, "status_a", r.a);
+	inspect_hex(in, SENS_SENSITIVE, "status_b", r.b);
+	inspect_hex(in, SENS_SENSITIVE, "status_c", r.c);
+	inspect_u64(in, SENS_SENSITIVE, "periodic_hz", periodic_hz(r.a));
+	inspect_bool(in, SENS_SENSITIVE, "periodic_interrupt", r.b & B_PIE);
+	inspect_bool(in, SENS_SENSITIVE, "alarm_interrupt", r.b & B_AIE);
+	inspect_bool(in, SENS_SENSITIVE, "update_interrupt", r.b & B_UIE);
+	inspect_strf(in, SENS_SENSITIVE, "alarm", "%02x:%02x:%02x", r.cmos[IDX_HOUR_ALARM],
+		     r.cmos[IDX_MIN_ALARM], r.cmos[IDX_SEC_ALARM]);
+	inspect_bytes(in, SENS_SENSITIVE, "cmos", r.cmos, sizeof(r.cmos));
+}
+
 static const struct device_ops rtc_ops = {
 	.name = "rtc",
 	.reset = rtc_reset,
 	.io_read = rtc_read,
 	.io_write = rtc_write,
+	.inspect = rtc_inspect,
 	.destroy = rtc_destroy,
 };
 

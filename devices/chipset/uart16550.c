@@ -4,6 +4,7 @@
 
 #include "chario.h"
 #include "device.h"
+#include "inspect.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -426,11 +427,61 @@ static void uart_destroy(struct device *dev)
 	free(container_of(dev, struct uart16550, dev));
 }
 
+static const char *source_name(enum uart_source src)
+{
+	switch (src) {
+	case IIR_MODEM:
+		return "modem";
+	case IIR_NONE:
+		return "none";
+	case IIR_THRE:
+		return "thr_empty";
+	case IIR_RX:
+		return "rx";
+	case IIR_LINE:
+		return "line_status";
+	case IIR_RX_TIMEOUT:
+		return "rx_timeout";
+	}
+	return "none";
+}
+
+static void uart_inspect(struct device *dev, struct inspect *in)
+{
+	struct uart16550 *u = container_of(dev, struct uart16550, dev);
+	bool connected, irq_level, rx_short;
+	struct uart_regs r;
+
+	device_lock(dev);
+	r = u->r;
+	connected = u->connected;
+	irq_level = u->irq_level;
+	rx_short = u->rx_short;
+	device_unlock(dev);
+	inspect_bool(in, SENS_UNSPEC, "connected", connected);
+	inspect_bool(in, SENS_UNSPEC, "wait_for_rts", u->cfg.wait_for_rts);
+	inspect_bool(in, SENS_UNSPEC, "back_end_waits", rx_short);
+	inspect_bool(in, SENS_UNSPEC, "interrupt_level", irq_level);
+	inspect_str(in, SENS_SENSITIVE, "interrupt_source", source_name(pending_source(&r)));
+	inspect_u64(in, SENS_UNSPEC, "rx_buffered", r.rx.n);
+	inspect_u64(in, SENS_UNSPEC, "tx_buffered", r.tx.n);
+	inspect_u64(in, SENS_SENSITIVE, "rx_trigger", rx_trigger(&r));
+	inspect_hex(in, SENS_SENSITIVE, "ier", r.ier);
+	inspect_hex(in, SENS_SENSITIVE, "fcr", r.fcr);
+	inspect_hex(in, SENS_SENSITIVE, "lcr", r.lcr);
+	inspect_hex(in, SENS_SENSITIVE, "mcr", r.mcr);
+	inspect_hex(in, SENS_SENSITIVE, "scr", r.scr);
+	inspect_u64(in, SENS_SENSITIVE, "divisor", (uint32_t)r.dlm << 8 | r.dll);
+	inspect_hex(in, SENS_SENSITIVE, "lsr", read_lsr(&r)); /* clears bits in the copy only */
+	inspect_hex(in, SENS_SENSITIVE, "msr", read_msr(&r));
+}
+
 static const struct device_ops uart_ops = {
 	.name = "uart16550",
 	.reset = uart_reset,
 	.io_read = uart_read,
 	.io_write = uart_write,
+	.inspect = uart_inspect,
 	.destroy = uart_destroy,
 };
 

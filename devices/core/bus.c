@@ -10,9 +10,12 @@
 
 #include "ckd.h"
 #include "cleanup.h"
+#include "inspect.h"
 #include "log.h"
 
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -368,4 +371,50 @@ void bus_stats(const struct bus *bus, struct bus_counts *ret_counts)
 		sum.bad += count_get(&n->bad);
 	}
 	*ret_counts = sum;
+}
+
+/* ---- inspect ------------------------------------------------------------------------------- */
+
+static void inspect_vp(struct inspect *in, const void *obj)
+{
+	const struct vp_counts *n = obj;
+
+	inspect_count(in, SENS_UNSPEC, "pio_reads", count_get(&n->reads[BUS_PIO]));
+	inspect_count(in, SENS_UNSPEC, "pio_writes", count_get(&n->writes[BUS_PIO]));
+	inspect_count(in, SENS_UNSPEC, "pio_unclaimed", count_get(&n->unclaimed[BUS_PIO]));
+	inspect_count(in, SENS_UNSPEC, "mmio_reads", count_get(&n->reads[BUS_MMIO]));
+	inspect_count(in, SENS_UNSPEC, "mmio_writes", count_get(&n->writes[BUS_MMIO]));
+	inspect_count(in, SENS_UNSPEC, "mmio_unclaimed", count_get(&n->unclaimed[BUS_MMIO]));
+	inspect_count(in, SENS_UNSPEC, "bad", count_get(&n->bad));
+}
+
+static void inspect_vps(struct inspect *in, const void *obj)
+{
+	const struct bus *bus = obj;
+
+	for (uint32_t i = 0; i < bus->n_vps; i++)
+		inspect_dir_at(in, SENS_UNSPEC, i, inspect_vp, &bus->counts[i]);
+}
+
+static void inspect_claims(struct inspect *in, const void *obj)
+{
+	const struct claim_list *l = obj;
+	char name[40];
+
+	for (size_t i = 0; i < l->n; i++) {
+		(void)snprintf(name, sizeof(name), "0x%" PRIx64 "-0x%" PRIx64, l->c[i].base,
+			       l->c[i].last);
+		inspect_str(in, SENS_UNSPEC, name, l->c[i].dev->name);
+	}
+}
+
+void bus_inspect(struct inspect *in, const void *obj)
+{
+	const struct bus *bus = obj;
+
+	inspect_dir(in, SENS_UNSPEC, "vp", inspect_vps, bus);
+	if (!bus->frozen)
+		return;
+	inspect_dir(in, SENS_UNSPEC, "pio", inspect_claims, &bus->space[BUS_PIO]);
+	inspect_dir(in, SENS_UNSPEC, "mmio", inspect_claims, &bus->space[BUS_MMIO]);
 }

@@ -18,6 +18,7 @@
 #include "macros.h"
 
 struct bus;
+struct inspect;
 
 /* Most claims in one space; ports that fit: 0..0xffff. */
 #define BUS_CLAIMS_MAX 254u
@@ -74,3 +75,6 @@ struct device *bus_owner(const struct bus *bus, enum bus_space space, uint64_t a
 
 /* Sum over all VPs. Any thread; a snapshot that running VPs may already have passed. */
 void bus_stats(const struct bus *bus, struct bus_counts *ret_counts);
+
+/* Counters, and the frozen bus's claims with who has them: an inspect_fn on the struct bus. */
+void bus_inspect(struct inspect *in, const void *bus);

@@ -23,6 +23,7 @@
 #include "macros.h"
 
 struct device;
+struct inspect;
 
 enum bus_space { BUS_PIO, BUS_MMIO };
 
@@ -57,6 +58,13 @@ struct device_ops {
 	enum bus_status (*io_read)(struct device *dev, const struct bus_access *a,
 				   uint64_t *ret_val);
 	enum bus_status (*io_write)(struct device *dev, const struct bus_access *a, uint64_t val);
+	/*
+	 * Shows configuration, registers and state by name (calls of inspect.h); NULL: there is
+	 * none. Takes dev->lock itself and only to copy: VPs wait for it. Registers and whatever
+	 * else the guest decides are SENS_SENSITIVE. Changes nothing. Any thread without device
+	 * locks.
+	 */
+	void (*inspect)(struct device *dev, struct inspect *in);
 	void (*destroy)(struct device *dev);
 };
 
@@ -84,6 +92,9 @@ void device_fini(struct device *dev);
 
 /* Reset under dev->lock. Any thread that holds no device lock. */
 void device_reset(struct device *dev);
+
+/* The state of a device and its counters ("stats"): an inspect_fn on the struct device. */
+void device_inspect(struct inspect *in, const void *dev);
 
 /* Calls ops->destroy; NULL is fine. The device must have been taken off the bus (bus_destroy). */
 void device_destroy(struct device *dev);

@@ -2,6 +2,8 @@
 /* Input: levels from devices. State: private, under one lock. Thread: any. */
 #include "irqset.h"
 
+#include "inspect.h"
+
 #include <errno.h>
 #include <pthread.h>
 #include <stdint.h>
@@ -88,4 +90,34 @@ int irqset_connect(struct irqset *set, unsigned int line, const struct irq_sink 
 		return -ENOSPC;
 	l->target[l->n_targets++] = (struct irq_line){ .sink = sink, .n = n };
 	return 0;
+}
+
+struct line_shown {
+	uint32_t asserted;
+	unsigned int n_sources, n_targets;
+};
+
+static void inspect_line(struct inspect *in, const void *obj)
+{
+	const struct line_shown *l = obj;
+
+	inspect_bool(in, SENS_UNSPEC, "level", l->asserted != 0);
+	inspect_binary(in, SENS_UNSPEC, "asserted", l->asserted);
+	inspect_u64(in, SENS_UNSPEC, "sources", l->n_sources);
+	inspect_u64(in, SENS_UNSPEC, "targets", l->n_targets);
+}
+
+void irqset_inspect(struct inspect *in, const void *obj)
+{
+	struct irqset *set = (struct irqset *)(uintptr_t)obj; /* only its lock changes */
+	struct line_shown shown[IRQSET_LINES];
+
+	(void)pthread_mutex_lock(&set->lock);
+	for (unsigned int n = 0; n < IRQSET_LINES; n++)
+		shown[n] = (struct line_shown){ set->line[n].asserted, set->line[n].n_sources,
+						set->line[n].n_targets };
+	(void)pthread_mutex_unlock(&set->lock);
+	for (unsigned int n = 0; n < IRQSET_LINES; n++)
+		if (shown[n].n_sources > 0)
+			inspect_dir_at(in, SENS_UNSPEC, n, inspect_line, &shown[n]);
 }

@@ -14,6 +14,7 @@
 #define IRQSET_SOURCES_MAX 32u /* per line */
 #define IRQSET_TARGETS_MAX 2u /* per line */
 
+struct inspect;
 struct irqset;
 
 must_check int irqset_create(struct irqset **ret_set);
@@ -33,3 +34,6 @@ must_check int irqset_source(struct irqset *set, unsigned int line, struct irq_l
  */
 must_check int irqset_connect(struct irqset *set, unsigned int line, const struct irq_sink *sink,
 			      unsigned int n);
+
+/* Each line with its sources and levels: an inspect_fn on the struct irqset. */
+void irqset_inspect(struct inspect *in, const void *set);

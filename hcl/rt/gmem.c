@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <ucontext.h>
@@ -18,6 +19,7 @@ struct gmem {
 /* ---- the fault handler ----------------------------------------------------------------------- */
 
 static struct sigaction old_segv, old_bus;
+static _Atomic uint64_t n_faults;
 
 /* A fault that is not ours: what would have happened without this handler. */
 static void pass_on(int sig, siginfo_t *info, void *uc)
@@ -45,6 +47,7 @@ static void on_fault(int sig, siginfo_t *info, void *raw_uc)
 
 	if (info->si_code > 0 && (uintptr_t)*rip >= (uintptr_t)trycopy_begin &&
 	    (uintptr_t)*rip < (uintptr_t)trycopy_end) {
+		atomic_fetch_add_explicit(&n_faults, 1, memory_order_relaxed);
 		*rip = (greg_t)(uintptr_t)trycopy_fault;
 		return;
 	}
@@ -67,6 +70,11 @@ int gm_install_fault_handler(void)
 	if (!(bus.sa_flags & SA_SIGINFO) || bus.sa_sigaction != on_fault)
 		old_bus = bus;
 	return 0;
+}
+
+uint64_t gm_faults(void)
+{
+	return atomic_load_explicit(&n_faults, memory_order_relaxed);
 }
 
 /* ---- regions --------------------------------------------------------------------------------- */

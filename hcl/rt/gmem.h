@@ -70,3 +70,6 @@ must_check int gm_copy_out(void *shared, const void *buf, size_t len);
  * previous action. Context: once, before the first copy. Returns: 0, -errno.
  */
 must_check int gm_install_fault_handler(void);
+
+/* Faults of the copies above that were caught since the program began. Any thread. */
+uint64_t gm_faults(void);

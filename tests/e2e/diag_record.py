@@ -194,19 +194,23 @@ class Proxy:
 
 def merge(events):
     """Adjacent bytes of one direction of one connection in one piece: the client's where they
-    began, the server's where they ended."""
-    out = []
-    for ev in events:
-        n, op, data = ev[0], ev[1], ev[2]
-        if op in ("send", "recv"):
-            last = next((e for e in reversed(out) if e[0] == n), None)
-            if last and last[1] == op:
-                if op == "send":
-                    last[2] += data
-                    continue
-                out.remove(last)
-                data = last[2] + data
-        out.append([n, op, data, *ev[3:]])
+    began, the server's where they ended. The id that begins a data connection is by itself."""
+    out, ports = [], {}
+    for n, op, data, *rest in events:
+        if op == "connect":
+            ports[n] = data
+        elif op == "recv" and ports.get(n) == 2:
+            out.append([n, "id", data[:8]])
+            ports[n], data = None, data[8:]
+        last = next((e for e in reversed(out) if e[0] == n), None)
+        if op in ("send", "recv") and last and last[1] == op:
+            if op == "send":
+                last[2] += data
+                continue
+            out.remove(last)
+            data = last[2] + data
+        if data or op not in ("send", "recv"):
+            out.append([n, op, data, *rest])
     return out
 
 
@@ -250,13 +254,10 @@ class Builder:
         self.tail[n, op] = data
 
     def data(self, n, op, what):
-        if op == "recv" and self.ports[n] == 2 and n not in self.ids and len(what) >= 8:
-            number = int.from_bytes(what[:8], "little")
-            self.ids[n] = number
-            self.steps.append(tr.Step(op, n, w.Var(f"conn{n}", number)))
-            what = what[8:]
-        if what:
-            self.steps.append(tr.Step(op, n, what))
+        if op == "id":
+            self.ids[n] = int.from_bytes(what, "little")
+            what = w.Var(f"conn{n}", self.ids[n])
+        self.steps.append(tr.Step("recv" if op == "id" else op, n, what))
 
     def name_values(self, payload):
         """Ids and pids of the server's as variables."""

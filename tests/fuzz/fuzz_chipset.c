@@ -6,12 +6,14 @@
  * Besides what the sanitizers see, these must hold:
  *   a read never has bits above its size; nothing answers an unclaimed port but all ones;
  *   time alone causes a bounded number of timer callbacks;
+ *   looking at everything (inspect) changes nothing and shows the same twice;
  *   after a reset of everything all lines are low and the registers are those of a new machine.
  */
 #include "fuzz.h"
 
 #include "chip_rig.h"
 #include "i8042.h"
+#include "inspect.h"
 #include "ioapic.h"
 #include "pic.h"
 #include "pm.h"
@@ -167,6 +169,29 @@ static void lines(struct chip_rig *rig, const struct record *r)
 	}
 }
 
+static uint8_t *look(struct chip_rig *rig, size_t *ret_len)
+{
+	const struct inspect_request req = { .path = "", .depth = 16, .max = SENS_SENSITIVE };
+	struct inspect_tree tree;
+	uint8_t *buf;
+
+	must(inspect_run(&req, pc_chipset_inspect, rig->cs, 1u << 20, &tree) == 0);
+	must(tree.root->kind == INSPECT_DIR);
+	must(inspect_encode(&tree, &buf, ret_len) == 0);
+	inspect_tree_fini(&tree);
+	return buf;
+}
+
+static void look_twice(struct chip_rig *rig)
+{
+	size_t a_len, b_len;
+	uint8_t *a = look(rig, &a_len), *b = look(rig, &b_len);
+
+	must(a_len == b_len && memcmp(a, b, a_len) == 0);
+	free(a);
+	free(b);
+}
+
 static void run(struct chip_rig *rig, const struct record *r)
 {
 	switch ((enum op)(r->op % OPS)) {
@@ -194,6 +219,8 @@ static void run(struct chip_rig *rig, const struct record *r)
 	case OP_RESET:
 		if (r->val == 0)
 			pc_chipset_reset(rig->cs);
+		else if (r->pick == 1)
+			look_twice(rig);
 		break;
 	case OPS:
 		break;
@@ -234,6 +261,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		memcpy(&r, data + i * sizeof(r), sizeof(r));
 		run(&rig, &r);
 	}
+	look_twice(&rig);
 	check_reset(&rig);
 	rig_fini(&rig);
 	return 0;

@@ -77,6 +77,8 @@ static uint64_t pick_control(struct rd *r)
 		HVCALL_SIGNAL_EVENT_DIRECT,
 		HVCALL_POST_MESSAGE_DIRECT,
 		HVCALL_CHECK_SPARSE_GPA_VTL_ACCESS,
+		HVCALL_ACCEPT_GPA_PAGES,
+		HVCALL_MODIFY_GPA_HOST_VISIBILITY,
 	};
 	uint8_t how = rd_u8(r);
 	uint64_t c = codes[how % ARRAY_SIZE(codes)];

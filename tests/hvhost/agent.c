@@ -102,6 +102,8 @@ static void config_line(struct agent *a, char *key, char *val)
 		a->cfg.memory_bytes = strtoull(val, NULL, 10);
 	else if (strcmp(key, "faithful") == 0)
 		a->cfg.faithful = *val == '1';
+	else if (strcmp(key, "isolation") == 0)
+		a->cfg.isolation = (enum session_isolation)strtoul(val, NULL, 10);
 	else if (strcmp(key, "no_reboot") == 0)
 		a->no_reboot = *val == '1';
 	else if (strcmp(key, "com2") == 0)

@@ -30,6 +30,7 @@
 #define PRIV_VSM BIT(16)
 #define PRIV_VP_REGISTERS BIT(17)
 #define PRIV_START_VP BIT(21)
+#define PRIV_ISOLATION BIT(22)
 /* EDX */
 #define FEAT_FREQUENCY BIT(8)
 #define FEAT_CRASH BIT(10)
@@ -43,8 +44,8 @@
 #define HINT_EX_MASKS BIT(11)
 #define NEVER_NOTIFY_SPIN 0xffffffffu
 
-#define PRIV_COMMON                                                                             \
-	(PRIV_VP_RUNTIME | PRIV_REF_COUNT | PRIV_SYNIC | PRIV_HYPERCALL | PRIV_VP_INDEX |       \
+#define PRIV_COMMON                                                                       \
+	(PRIV_VP_RUNTIME | PRIV_REF_COUNT | PRIV_SYNIC | PRIV_HYPERCALL | PRIV_VP_INDEX | \
 	 PRIV_RESET | PRIV_REF_TSC | PRIV_FREQUENCY)
 
 #define CPUID1_ECX_VMX BIT(5)
@@ -69,19 +70,34 @@ static void put(struct table *t, uint32_t fn, uint32_t eax, uint32_t ebx, uint32
 {
 	if (t->t->nent < ENTRIES_MAX)
 		t->e[t->t->nent++] = (struct kvm_cpuid_entry2){
-			.function = fn, .eax = eax, .ebx = ebx, .ecx = ecx, .edx = edx };
+			.function = fn, .eax = eax, .ebx = ebx, .ecx = ecx, .edx = edx
+		};
 }
 
-static void put_hv(struct table *t, enum vtl_index v, uint32_t vps)
+/*
+ * VTL2 is the paravisor, so for it there is none. VTL0 is not told: it runs as if on an ordinary
+ * VM, which is the paravisor's choice on real machines.
+ */
+static void put_isolation(struct table *t)
 {
-	bool vtl2 = v == VTL2;
+	for (uint32_t leaf = HVCPUID_HARDWARE + 1; leaf < HVCPUID_ISOLATION; leaf++)
+		put(t, leaf, 0, 0, 0, 0);
+	put(t, HVCPUID_ISOLATION, 0, HV_ISOLATION_VBS, 0, 0);
+}
 
-	put(t, HVCPUID_VENDOR, HVCPUID_HARDWARE, 0x7263694d, 0x666f736f, 0x76482074);
+static void put_hv(struct table *t, const struct hvpart *part, enum vtl_index v)
+{
+	bool vtl2 = v == VTL2, isolated = vtl2 && part->isolated;
+	uint32_t vps = part->n_vps;
+
+	put(t, HVCPUID_VENDOR, isolated ? HVCPUID_ISOLATION : HVCPUID_HARDWARE, 0x7263694d,
+	    0x666f736f, 0x76482074);
 	put(t, HVCPUID_INTERFACE, HV_CPUID_INTERFACE_HV1, 0, 0, 0);
 	put(t, HVCPUID_VERSION, HV_BUILD, HV_MAJOR_MINOR, 0, 0);
 	put(t, HVCPUID_FEATURES, (uint32_t)(PRIV_COMMON | (vtl2 ? PRIV_STIMER : 0)),
 	    (uint32_t)(PRIV_POST | PRIV_SIGNAL |
-		       (vtl2 ? PRIV_VSM | PRIV_VP_REGISTERS | PRIV_START_VP : 0)),
+		       (vtl2 ? PRIV_VSM | PRIV_VP_REGISTERS | PRIV_START_VP : 0) |
+		       (isolated ? PRIV_ISOLATION : 0)),
 	    0,
 	    (uint32_t)(FEAT_FREQUENCY | FEAT_CRASH |
 		       (vtl2 ? FEAT_DIRECT_STIMER | FEAT_TRANSLATE_FLAGS | FEAT_EOI_INTERCEPT
@@ -92,6 +108,8 @@ static void put_hv(struct table *t, enum vtl_index v, uint32_t vps)
 	    NEVER_NOTIFY_SPIN, 0, 0);
 	put(t, HVCPUID_LIMITS, MAX(MAX_VPS, vps), MAX(MAX_VPS, vps), 0, 0);
 	put(t, HVCPUID_HARDWARE, 0, 0, 0, 0);
+	if (isolated)
+		put_isolation(t);
 }
 
 /* VTL2's own view has no virtualization stack below it. Always there: without the entries KVM
@@ -218,7 +236,7 @@ static void fill(struct table *t, const struct hvpart *part, uint32_t apic_id, e
 		put_topology(t, 0xb, apic_id, part->n_vps);
 	if (max_basic >= 0x1f)
 		put_topology(t, 0x1f, apic_id, part->n_vps);
-	put_hv(t, v, part->n_vps);
+	put_hv(t, part, v);
 	put_vs(t, part, v);
 }
 

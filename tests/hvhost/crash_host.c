@@ -45,7 +45,7 @@ static void report(struct hvvp *vp, uint64_t ctl)
 		vp->index, (unsigned long long)p[0], (unsigned long long)p[1],
 		(unsigned long long)p[2], (unsigned long long)p[3], (unsigned long long)p[4],
 		(unsigned long long)ctl);
-	if ((ctl & HV_CRASH_CTL_MESSAGE) && gm_read(vp->part->gm, p[3], text, len) == 0) {
+	if ((ctl & HV_CRASH_CTL_MESSAGE) && gm_read(vp->part->host_gm, p[3], text, len) == 0) {
 		record_put(RECORD_CRASH, vp->index, text, len);
 		text[len] = 0;
 		log_message(vp, text, &first);

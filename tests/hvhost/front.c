@@ -292,12 +292,13 @@ static int send_config(struct front *f)
 	const char *vsock = !o->vtl2_vsock ? "" : f->tcg ? "/run/vtl2.vsock" : o->vtl2_vsock;
 	char buf[5632];
 	int n = snprintf(buf, sizeof(buf),
-			 "image=%s\nvps=%u\nmemory=%llu\ncmdline=%s\nfaithful=%d\nno_reboot=%d\n"
+			 "image=%s\nvps=%u\nmemory=%llu\ncmdline=%s\nfaithful=%d\n"
+			 "isolation=%d\nno_reboot=%d\n"
 			 "com2=%d\nvsock=%s\nconsole=%d\ndial=%d\nrecord=%d\n",
 			 f->tcg ? "/dev/vda" : o->image, o->vps,
 			 (unsigned long long)o->memory_bytes, o->vtl2_cmdline, o->faithful,
-			 o->no_reboot, !o->no_com2, vsock, o->vtl2_console, f->tcg,
-			 o->record_path != NULL);
+			 (int)o->isolation, o->no_reboot, !o->no_com2, vsock, o->vtl2_console,
+			 f->tcg, o->record_path != NULL);
 
 	if (n < 0 || (size_t)n >= sizeof(buf))
 		return -E2BIG;

@@ -62,6 +62,10 @@ static const struct hvcall_entry table[] = {
 	{ HVCALL_POST_MESSAGE_DIRECT, .in_head = POST_DIRECT_LEN, .fn = hvcall_post_direct },
 	{ HVCALL_CHECK_SPARSE_GPA_VTL_ACCESS, .rep = true, .in_head = 16, .in_elem = 8,
 	  .out_elem = 8, .fn = hvcall_check_access },
+	{ HVCALL_ACCEPT_GPA_PAGES, .rep = true, .in_head = sizeof(struct hv_accept_gpa_in),
+	  .fn = hvcall_accept_pages },
+	{ HVCALL_MODIFY_GPA_HOST_VISIBILITY, .rep = true,
+	  .in_head = sizeof(struct hv_visibility_in), .in_elem = 8, .fn = hvcall_host_visibility },
 };
 
 const struct hvcall_entry *hvcall_host_find(uint16_t code)
@@ -117,8 +121,9 @@ static enum hv_status check_block(struct hvvp *vp, enum vtl_index caller, gpa_t 
 		return HV_INVALID_ALIGNMENT;
 	if (!range_ok(gpa & (KEEL_PAGE_SIZE - 1), len, KEEL_PAGE_SIZE))
 		return HV_INVALID_HYPERCALL_INPUT;
-	return part_page(vp->part, caller, align_down(gpa, KEEL_PAGE_SIZE)) ?
-		       HV_OK : HV_INVALID_HYPERCALL_INPUT;
+	return part_page(vp->part, caller, align_down(gpa, KEEL_PAGE_SIZE))
+		       ? HV_OK
+		       : HV_INVALID_HYPERCALL_INPUT;
 }
 
 static enum hv_status load_input(struct hvcall *c, const struct hvcall_entry *e, uint64_t control,
@@ -173,7 +178,9 @@ static uint64_t execute(struct hvcall *c, const struct hvcall_entry *e, uint64_t
 uint64_t hvcall_host_run(struct hvvp *vp, enum vtl_index caller, uint64_t control, uint64_t in,
 			 uint64_t out, bool *ret_forward)
 {
-	struct hvcall c = { .vp = vp, .caller = caller, .code = HV_CONTROL_CODE(control),
+	struct hvcall c = { .vp = vp,
+			    .caller = caller,
+			    .code = HV_CONTROL_CODE(control),
 			    .reps = HV_CONTROL_REP_COUNT(control),
 			    .start = HV_CONTROL_REP_START(control) };
 	const struct hvcall_entry *e = hvcall_host_find(c.code);

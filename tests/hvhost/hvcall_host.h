@@ -70,6 +70,8 @@ enum hv_status hvcall_modify_protection(struct hvcall *c); /* hvcalls_mem.c */
 enum hv_status hvcall_translate(struct hvcall *c);
 enum hv_status hvcall_translate_ex(struct hvcall *c);
 enum hv_status hvcall_check_access(struct hvcall *c);
+enum hv_status hvcall_accept_pages(struct hvcall *c); /* hvcalls_iso.c */
+enum hv_status hvcall_host_visibility(struct hvcall *c);
 enum hv_status hvcall_post_message(struct hvcall *c); /* hvcalls_synic.c */
 enum hv_status hvcall_signal_event(struct hvcall *c);
 enum hv_status hvcall_post_direct(struct hvcall *c);

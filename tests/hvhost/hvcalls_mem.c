@@ -72,8 +72,9 @@ enum hv_status hvcall_modify_protection(struct hvcall *c)
 	st = hvcall_host_vtl(c, in.vtl, &v);
 	if (st != HV_OK)
 		return st;
-	if (v != VTL0)
-		return HV_ACCESS_DENIED;
+	/* The permissions of a VTL are the ones it grants to those below it. */
+	if (v == VTL0)
+		return HV_INVALID_PARAMETER;
 	(void)pthread_mutex_lock(&part->prot_lock);
 	part_hold(part);
 	st = protect_list(c, in.map_flags & HV_MAP_ALL);

@@ -165,7 +165,9 @@ struct hvpart {
 	bool faithful;
 	struct hvvp *vps;
 	struct mem_host mem;
+	bool isolated; /* by VBS: mem.isolated too */
 	struct gmem *gm;
+	struct gmem *host_gm; /* as the host sees it: private pages give -EFAULT; may be = gm */
 	struct vmbus_host *vmbus;
 	struct com3 *com3;
 	bool vtl2_console; /* somebody watches COM3: VTL2 is told of it */
@@ -214,6 +216,7 @@ struct hvpart {
 struct part_cfg {
 	uint32_t vps;
 	bool faithful;
+	bool isolated;
 };
 
 /**

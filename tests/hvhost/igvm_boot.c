@@ -110,18 +110,26 @@ void igvm_boot_close(struct igvm_image *img)
 	*img = (struct igvm_image){ 0 };
 }
 
-uint64_t igvm_boot_vtl2_size(const struct igvm_image *img)
+uint64_t igvm_boot_vtl2_size(const struct igvm_image *img, gpa_t *ret_base)
 {
 	const struct igvm_platform *p = igvm_platform_find(img->file, IGVM_PLATFORM_VSM_ISOLATION);
 	const struct igvm_header *h;
+	bool moves = false;
 	uint64_t total = 0;
+	gpa_t base = 0;
 	size_t pos = 0;
 
 	while (p && (h = igvm_next(img->file, &pos, p->mask))) {
-		if (h->type == IGVM_REQUIRED_MEMORY &&
-		    (h->required.flags & IGVM_MEM_VTL2_PROTECTABLE))
-			total += h->required.size;
+		if (h->type == IGVM_RELOCATABLE_REGION)
+			moves = true;
+		if (h->type != IGVM_REQUIRED_MEMORY ||
+		    !(h->required.flags & IGVM_MEM_VTL2_PROTECTABLE))
+			continue;
+		if (!total)
+			base = h->required.gpa;
+		total += h->required.size;
 	}
+	*ret_base = moves ? 0 : base;
 	return total;
 }
 
@@ -136,6 +144,8 @@ static int write_page(void *ctx, gpa_t gpa, const void *page)
 		return -EFAULT;
 	if (page) /* fresh memory is zero already */
 		memcpy(p, page, KEEL_PAGE_SIZE);
+	if (part->isolated)
+		mem_host_imported(&part->mem, gpa);
 	return 0;
 }
 
@@ -151,7 +161,11 @@ static int make_plan(const struct hvpart *part, const struct igvm_image *img,
 		.ram = ram,
 		.n_ram = part->mem.n_ram,
 	};
+	gpa_t own;
 
+	(void)igvm_boot_vtl2_size(img, &own);
+	if (own)
+		cfg.policy = IGVM_BASE_FILE;
 	for (size_t i = 0; i < part->mem.n_ram; i++)
 		ram[i] = (struct igvm_range){ part->mem.ram[i].gpa, part->mem.ram[i].len };
 	return igvm_plan_make(img->file, &cfg, plan, err);
@@ -198,9 +212,9 @@ static int load(struct hvpart *part, const struct igvm_image *img, const struct 
 		return r;
 	params.device_tree.data = dt;
 	for (unsigned int i = 0; i < 2; i++)
-		params.mmio[i] = (struct igvm_mmio_range){
-			part->mem.mmio[i].gpa >> KEEL_PAGE_SHIFT,
-			part->mem.mmio[i].len >> KEEL_PAGE_SHIFT };
+		params.mmio[i] =
+			(struct igvm_mmio_range){ part->mem.mmio[i].gpa >> KEEL_PAGE_SHIFT,
+						  part->mem.mmio[i].len >> KEEL_PAGE_SHIFT };
 	return igvm_load(img->file, plan, &params, &ops, res, err);
 }
 
@@ -228,6 +242,8 @@ int igvm_boot_load(struct hvpart *part, const struct igvm_image *img, const char
 			 (unsigned long long)(part->mem.vtl2_size >> 20));
 		r = set_registers(part, res);
 	}
+	if (r == 0 && part->isolated)
+		r = mem_host_sealed(&part->mem, part->vtl[VTL0].vm, part->vtl[VTL2].vm);
 	if (r < 0)
 		snprintf(ret_why, size, "the image could not be loaded: %s", strerror(-r));
 	return r;

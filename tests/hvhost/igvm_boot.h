@@ -21,11 +21,15 @@ must_check int igvm_boot_open(const char *path, struct igvm_image *ret_img, char
 			      size_t size);
 void igvm_boot_close(struct igvm_image *img);
 
-/* Bytes of memory the image wants for VTL2; 0: the image says nothing. */
-uint64_t igvm_boot_vtl2_size(const struct igvm_image *img);
+/*
+ * Bytes of memory the image wants for VTL2; 0: the image says nothing.
+ * @ret_base: where, if the image cannot be moved; else 0
+ */
+uint64_t igvm_boot_vtl2_size(const struct igvm_image *img, gpa_t *ret_base);
 
 /**
  * igvm_boot_load - place the image, build the device tree, set the first processor's registers
+ * On an isolated partition what the image brings along is accepted, and nothing else.
  * Memory exists (mem_host_create()). Returns: 0; -errno with a reason for the user in @ret_why
  */
 must_check int igvm_boot_load(struct hvpart *part, const struct igvm_image *img,

@@ -33,7 +33,20 @@ static void add_ram(struct mem_host *m, gpa_t gpa, uint64_t len)
 	m->size += len;
 }
 
-int mem_host_plan(struct mem_host *m, uint64_t vtl0_bytes, uint64_t vtl2_bytes)
+/* RAM below 4 GiB with VTL2's in the middle of it. Returns: VTL0's part of that. */
+static uint64_t plan_around(struct mem_host *m, uint64_t vtl0_bytes)
+{
+	gpa_t end = m->vtl2_base + m->vtl2_size;
+	uint64_t below = MIN(vtl0_bytes, m->vtl2_base);
+	uint64_t above = MIN(vtl0_bytes - below, MEM_LOW_MMIO_BASE - end);
+
+	add_ram(m, 0, below);
+	add_ram(m, m->vtl2_base, m->vtl2_size);
+	add_ram(m, end, above);
+	return below + above;
+}
+
+int mem_host_plan(struct mem_host *m, uint64_t vtl0_bytes, uint64_t vtl2_bytes, gpa_t vtl2_base)
 {
 	uint64_t low, top;
 
@@ -42,12 +55,13 @@ int mem_host_plan(struct mem_host *m, uint64_t vtl0_bytes, uint64_t vtl2_bytes)
 		return -EINVAL;
 	if (vtl0_bytes > MAX_BYTES || vtl2_bytes > MEM_LOW_MMIO_BASE / 2)
 		return -EINVAL;
+	if (!is_aligned(vtl2_base, ALIGN_2M) || vtl2_base > MEM_LOW_MMIO_BASE - vtl2_bytes)
+		return -EINVAL;
 	/* VTL2 directly above VTL0's RAM below 4 GiB; what does not fit continues above. */
 	low = MIN(vtl0_bytes, align_down(MEM_LOW_MMIO_BASE - vtl2_bytes, ALIGN_2M));
-	m->vtl2_base = align_up(low, ALIGN_2M);
+	m->vtl2_base = vtl2_base ? vtl2_base : align_up(low, ALIGN_2M);
 	m->vtl2_size = vtl2_bytes;
-	add_ram(m, 0, low);
-	add_ram(m, m->vtl2_base, vtl2_bytes);
+	low = plan_around(m, vtl0_bytes);
 	add_ram(m, MEM_HIGH_BASE, vtl0_bytes - low);
 	top = MEM_HIGH_BASE + (vtl0_bytes - low);
 	m->mmio[0] = (struct igvm_range){ MEM_LOW_MMIO_BASE, MEM_LOW_MMIO_SIZE };
@@ -273,14 +287,125 @@ int mem_host_protect(struct mem_host *m, int vm0, gpn_t gpn, uint64_t pages, uin
 	return sync_slots(m, vm0);
 }
 
+/* --- isolation -------------------------------------------------------------------------------- */
+
+static size_t bitmap_words(const struct mem_host *m)
+{
+	return (size_t)((m->size >> KEEL_PAGE_SHIFT) + 63) / 64;
+}
+
+/* Index of a page in the bitmaps. False: not contiguous RAM. */
+static bool find_pages(const struct mem_host *m, gpn_t gpn, uint64_t pages, uint64_t *ret_first)
+{
+	const uint8_t *p;
+	uint64_t len;
+
+	if (gpn >> (64 - KEEL_PAGE_SHIFT) || ckd_mul(&len, pages, KEEL_PAGE_SIZE))
+		return false;
+	p = mem_host_ptr(m, gpn << KEEL_PAGE_SHIFT, len);
+	if (!p)
+		return false;
+	*ret_first = (uint64_t)(p - m->map) >> KEEL_PAGE_SHIFT;
+	return true;
+}
+
+static bool get_bit(const uint64_t *map, uint64_t i)
+{
+	return map[i / 64] >> (i % 64) & 1;
+}
+
+void mem_host_imported(struct mem_host *m, gpa_t gpa)
+{
+	uint64_t i;
+
+	if (find_pages(m, gpa >> KEEL_PAGE_SHIFT, 1, &i) && !get_bit(m->accepted, i)) {
+		m->accepted[i / 64] |= 1ull << (i % 64);
+		m->n_accepted++;
+	}
+}
+
+/* Both VMs get a run of pages, whose bits are set already. */
+static int open_run(struct mem_host *m, int vm0, int vm2, gpn_t gpn, uint64_t pages,
+		    uint32_t rights)
+{
+	gpa_t gpa = gpn << KEEL_PAGE_SHIFT;
+	uint64_t len = pages << KEEL_PAGE_SHIFT;
+	int r = set_slot(vm2, m->vtl2_next_id++, gpa, len, mem_host_ptr(m, gpa, len), 0);
+
+	return r < 0 ? r : mem_host_protect(m, vm0, gpn, pages, rights);
+}
+
+int mem_host_sealed(struct mem_host *m, int vm0, int vm2)
+{
+	for (size_t k = 0; k < m->n_ram; k++) {
+		const struct mem_ram *ram = &m->ram[k];
+		uint64_t first = ram->off >> KEEL_PAGE_SHIFT, n = ram->len >> KEEL_PAGE_SHIFT;
+		uint64_t run = 0;
+
+		for (uint64_t i = 0; i <= n; i++) {
+			int r = 0;
+
+			if (i < n && get_bit(m->accepted, first + i)) {
+				run++;
+				continue;
+			}
+			/* The loader's pages are open to every VTL until VTL2 closes them. */
+			if (run)
+				r = open_run(m, vm0, vm2, (ram->gpa >> KEEL_PAGE_SHIFT) + i - run,
+					     run, HV_MAP_ALL);
+			if (r < 0)
+				return r;
+			run = 0;
+		}
+	}
+	return 0;
+}
+
+int mem_host_accept(struct mem_host *m, int vm0, int vm2, gpn_t gpn, uint64_t pages,
+		    uint32_t rights)
+{
+	uint64_t first;
+
+	if (!find_pages(m, gpn, pages, &first))
+		return -EFAULT;
+	for (uint64_t i = first; i < first + pages; i++)
+		if (get_bit(m->accepted, i))
+			return -EEXIST;
+	for (uint64_t i = first; i < first + pages; i++)
+		m->accepted[i / 64] |= 1ull << (i % 64);
+	m->n_accepted += pages;
+	return open_run(m, vm0, vm2, gpn, pages, rights);
+}
+
+int mem_host_share(struct mem_host *m, gpn_t gpn, uint64_t pages, bool shared)
+{
+	uint64_t first;
+
+	if (!find_pages(m, gpn, pages, &first))
+		return -EFAULT;
+	for (uint64_t i = first; i < first + pages; i++)
+		if (!get_bit(m->accepted, i))
+			return -EFAULT;
+	if (mprotect(m->host_map + (first << KEEL_PAGE_SHIFT), pages << KEEL_PAGE_SHIFT,
+		     shared ? PROT_READ | PROT_WRITE : PROT_NONE) < 0)
+		return -errno;
+	for (uint64_t i = first; i < first + pages; i++) {
+		if (get_bit(m->shared, i) == shared)
+			continue;
+		m->shared[i / 64] ^= 1ull << (i % 64);
+		m->n_shared += shared ? 1 : ~0ull;
+	}
+	return 0;
+}
+
 /* --- creation --------------------------------------------------------------------------------- */
 
 /* Map the whole memfd where our address, like the guest's, allows huge pages. NULL: errno tells. */
 static void *map_aligned(const struct mem_host *m, int prot)
 {
 	uint64_t room = m->size + ALIGN_2M;
-	uint8_t *any = mmap(NULL, room, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
-			    -1, 0);
+	uint8_t *any =
+		mmap(NULL, room, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	uint64_t head;
 	void *p;
 
@@ -314,6 +439,14 @@ static int make_maps(struct mem_host *m)
 	m->map = p;
 	(void)madvise(p, m->size, MADV_HUGEPAGE);
 	(void)madvise(p, m->size, MADV_DONTDUMP);
+	m->host_map = m->map;
+	if (m->isolated) {
+		p = map_aligned(m, PROT_NONE);
+		if (!p)
+			return -errno;
+		m->host_map = p;
+		(void)madvise(p, m->size, MADV_DONTDUMP);
+	}
 	if (!m->faithful)
 		return 0;
 	p = map_aligned(m, PROT_READ);
@@ -328,8 +461,11 @@ static int make_maps(struct mem_host *m)
 	return 0;
 }
 
+/* On an isolated partition VTL2 has what it accepts. */
 static int make_vtl2_slots(const struct mem_host *m, int vm2)
 {
+	if (m->isolated)
+		return 0;
 	for (size_t i = 0; i < m->n_ram; i++) {
 		const struct mem_ram *r = &m->ram[i];
 		int err = set_slot(vm2, (uint32_t)i, r->gpa, r->len, m->map + r->off, 0);
@@ -343,12 +479,14 @@ static int make_vtl2_slots(const struct mem_host *m, int vm2)
 /* Where there is no RAM every access must come out with the instruction still to be done. */
 static int make_hole_slots(const struct mem_host *m, int vm0)
 {
-	gpa_t low_end = m->vtl2_base + m->vtl2_size;
+	gpa_t low_end = 0;
 	gpa_t high = m->mmio[1].gpa;
 	int r = 0;
 
 	if (!m->faithful)
 		return 0;
+	for (size_t i = 0; i < m->n_ram && m->ram[i].gpa < MEM_HIGH_BASE; i++)
+		low_end = m->ram[i].gpa + m->ram[i].len;
 	if (low_end < APIC_PAGE)
 		r = set_slot(vm0, 0, low_end, APIC_PAGE - low_end, m->none_map, 0);
 	if (r == 0)
@@ -368,7 +506,9 @@ int mem_host_create(struct mem_host *m, int vm0, int vm2, bool faithful)
 	m->range = calloc(MEM_MAX_RANGES, sizeof(*m->range));
 	m->slot = calloc(MEM_MAX_RANGES, sizeof(*m->slot));
 	m->free_ids = calloc(2 * MEM_MAX_RANGES, sizeof(*m->free_ids));
-	if (!m->range || !m->slot || !m->free_ids)
+	m->accepted = calloc(bitmap_words(m), sizeof(*m->accepted));
+	m->shared = calloc(bitmap_words(m), sizeof(*m->shared));
+	if (!m->range || !m->slot || !m->free_ids || !m->accepted || !m->shared)
 		return -ENOMEM;
 	r = make_maps(m);
 	if (r == 0)
@@ -382,7 +522,7 @@ int mem_host_create(struct mem_host *m, int vm0, int vm2, bool faithful)
 
 		push_range(m->range, &m->n_ranges, ram->gpa >> KEEL_PAGE_SHIFT,
 			   ram->len >> KEEL_PAGE_SHIFT,
-			   mem_host_is_vtl2(m, ram->gpa) ? 0 : HV_MAP_ALL);
+			   m->isolated || mem_host_is_vtl2(m, ram->gpa) ? 0 : HV_MAP_ALL);
 	}
 	return sync_slots(m, vm0);
 }
@@ -393,6 +533,8 @@ void mem_host_destroy(struct mem_host *m)
 		(void)munmap(m->none_map, MAX(m->size, MEM_HIGH_BASE + HIGH_MMIO_SIZE));
 	if (m->ro_map)
 		(void)munmap(m->ro_map, m->size);
+	if (m->host_map && m->host_map != m->map)
+		(void)munmap(m->host_map, m->size);
 	if (m->map)
 		(void)munmap(m->map, m->size);
 	if (m->memfd >= 0)
@@ -400,5 +542,7 @@ void mem_host_destroy(struct mem_host *m)
 	free(m->range);
 	free(m->slot);
 	free(m->free_ids);
+	free(m->accepted);
+	free(m->shared);
 	*m = (struct mem_host){ .memfd = -1 };
 }

@@ -55,6 +55,8 @@ struct mem_host {
 	/* MMIO given to VTL0's and VTL2's VMBus: low and high, VTL2's. */
 	struct igvm_range mmio[2], vtl2_mmio;
 	bool faithful;
+	bool isolated; /* set between mem_host_plan() and mem_host_create() */
+	uint8_t *host_map; /* isolated: the host's view, only shared pages are there; else = map */
 
 	/* Under hvpart.prot_lock. */
 	struct mem_range *range;
@@ -64,14 +66,20 @@ struct mem_host {
 	uint32_t *free_ids;
 	size_t n_free;
 	uint32_t next_id;
+	/* Isolated: one bit per page of the memfd; slots of VTL2's VM. */
+	uint64_t *accepted, *shared;
+	uint64_t n_accepted, n_shared; /* pages */
+	uint32_t vtl2_next_id;
 };
 
 /**
  * mem_host_plan - lay out RAM
- * @vtl0_bytes: RAM for VTL0; @vtl2_bytes: on top, in one piece below 4 GiB; page multiples
+ * @vtl0_bytes: RAM for VTL0; @vtl2_bytes: in one piece below 4 GiB; page multiples
+ * @vtl2_base: where VTL2's begins, 2 MiB aligned, with VTL0's around it; 0 = above VTL0's
  * Returns: 0, -EINVAL (sizes), -errno. Context: set-up.
  */
-must_check int mem_host_plan(struct mem_host *m, uint64_t vtl0_bytes, uint64_t vtl2_bytes);
+must_check int mem_host_plan(struct mem_host *m, uint64_t vtl0_bytes, uint64_t vtl2_bytes,
+			     gpa_t vtl2_base);
 
 /**
  * mem_host_create - allocate it and give both VMs their slots
@@ -91,6 +99,29 @@ bool mem_host_is_vtl2(const struct mem_host *m, gpa_t gpa);
  * Returns: HV_MAP_x, 0 also for what is not RAM. Context: prot_lock held
  */
 uint32_t mem_host_rights(const struct mem_host *m, gpa_t gpa);
+
+/**
+ * mem_host_imported - a page that came with the image counts as accepted
+ * mem_host_sealed - the image is loaded: give both VMs what came with it
+ * Only for isolated partitions. Returns: 0, -errno. Context: set-up.
+ */
+void mem_host_imported(struct mem_host *m, gpa_t gpa);
+must_check int mem_host_sealed(struct mem_host *m, int vm0, int vm2);
+
+/**
+ * mem_host_accept - pages VTL2 takes over; before, no VTL can touch them
+ * @rights: VTL0's, HV_MAP_x
+ * Returns: 0; -EFAULT (not RAM); -EEXIST (one of them was accepted before); as mem_host_protect()
+ * Context: isolated partition, prot_lock held and VTL0 held out.
+ */
+must_check int mem_host_accept(struct mem_host *m, int vm0, int vm2, gpn_t gpn, uint64_t pages,
+			       uint32_t rights);
+
+/**
+ * mem_host_share - show pages to the host, or hide them again
+ * Returns: 0; -EFAULT (not accepted RAM); -errno. Context: isolated partition, prot_lock held.
+ */
+must_check int mem_host_share(struct mem_host *m, gpn_t gpn, uint64_t pages, bool shared);
 
 /**
  * mem_host_protect - set VTL0's rights on a stretch of RAM

@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "ckd.h"
-#include "session.h"
 
 static const char help_text[] =
 	"usage: hvhost run --image FILE [options]\n"
@@ -36,6 +35,8 @@ static const char help_text[] =
 	"  --host kvm|tcg|auto  where to run (default auto: KVM when it really runs 64-bit guests)\n"
 	"  --outer DIR          outer VM: vmlinuz and initramfs.cpio (needed for tcg)\n"
 	"  --faithful           MMIO intercepts carry the guest's real instruction bytes\n"
+	"  --isolation KIND     none or vbs: what the VM is isolated by, whatever the image says (vbs:\n"
+	"                       its memory is private from this host unless VTL2 shares it)\n"
 	"  --summary            print boot phases and exit counts at the end (stderr)\n"
 	"\n"
 	"Exit status: the script's (--exec); 0 after a power-off; 124 timeout; 125 hvhost or the\n"
@@ -89,6 +90,14 @@ static int parse_host(const char *text, enum host_mode *ret_mode)
 	return -EINVAL;
 }
 
+static int parse_isolation(const char *text, enum session_isolation *ret_iso)
+{
+	if (strcmp(text, "none") && strcmp(text, "vbs"))
+		return -EINVAL;
+	*ret_iso = strcmp(text, "vbs") ? SESSION_ISO_NONE : SESSION_ISO_VBS;
+	return 0;
+}
+
 enum {
 	O_IMAGE = 1,
 	O_VPS,
@@ -106,6 +115,7 @@ enum {
 	O_HOST,
 	O_OUTER,
 	O_FAITHFUL,
+	O_ISOLATION,
 	O_SUMMARY,
 	O_HELP,
 };
@@ -127,6 +137,7 @@ static const struct option long_opts[] = {
 	{ "host", required_argument, NULL, O_HOST },
 	{ "outer", required_argument, NULL, O_OUTER },
 	{ "faithful", no_argument, NULL, O_FAITHFUL },
+	{ "isolation", required_argument, NULL, O_ISOLATION },
 	{ "summary", no_argument, NULL, O_SUMMARY },
 	{ "help", no_argument, NULL, O_HELP },
 	{ NULL, 0, NULL, 0 },
@@ -191,6 +202,8 @@ static int apply(struct opts *o, int opt, const char *arg)
 	case O_FAITHFUL:
 		o->faithful = true;
 		return 0;
+	case O_ISOLATION:
+		return parse_isolation(arg, &o->isolation);
 	case O_SUMMARY:
 		o->summary = true;
 		return 0;

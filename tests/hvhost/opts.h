@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "macros.h"
+#include "session.h"
 
 enum host_mode { HOST_AUTO, HOST_KVM, HOST_TCG };
 
@@ -23,6 +24,7 @@ struct opts {
 	enum host_mode host;
 	const char *outer_dir; /* kernel, initramfs and modules of the outer VM */
 	bool faithful;
+	enum session_isolation isolation;
 	bool no_reboot;
 	bool no_com2; /* the guest has no exec agent: leave COM2 unconnected */
 	bool summary; /* print phases and exit counts at the end */

@@ -104,6 +104,7 @@ int part_create(struct hvpart *part, const struct part_cfg *cfg, const char **re
 	part->mem.memfd = -1;
 	part->n_vps = cfg->vps;
 	part->faithful = cfg->faithful;
+	part->isolated = cfg->isolated;
 	part->end_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	part->sys.fd = -1;
 	*ret_why = "out of resources";

@@ -74,8 +74,8 @@ static enum hv_status on_signal_event(void *ctx, uint8_t vtl, uint32_t vp, uint8
 	struct session *s = ctx;
 	struct hvvp *target = part_vp(s->part, vp);
 
-	return target ? synic_host_signal(target, index_of(vtl), sint, flag, NULL) :
-			HV_INVALID_VP_INDEX;
+	return target ? synic_host_signal(target, index_of(vtl), sint, flag, NULL)
+		      : HV_INVALID_VP_INDEX;
 }
 
 static const struct vmbus_host_synic_ops synic_ops = {
@@ -211,11 +211,21 @@ static int check_cfg(struct session *s)
 	return 0;
 }
 
+static int make_view(const struct hvpart *part, uint8_t *map, struct gmem **ret_gm)
+{
+	struct gmem_region regions[MEM_MAX_RAM];
+
+	for (size_t i = 0; i < part->mem.n_ram; i++)
+		regions[i] = (struct gmem_region){ part->mem.ram[i].gpa, part->mem.ram[i].len,
+						   map + part->mem.ram[i].off };
+	return gmem_create(regions, part->mem.n_ram, ret_gm);
+}
+
 static int make_memory(struct session *s)
 {
 	struct hvpart *part = s->part;
-	struct gmem_region regions[MEM_MAX_RAM];
-	uint64_t vtl2 = igvm_boot_vtl2_size(&s->image);
+	gpa_t base;
+	uint64_t vtl2 = igvm_boot_vtl2_size(&s->image, &base);
 	uint64_t vtl0 = s->cfg->memory_bytes / RAM_UNIT * RAM_UNIT;
 	int r;
 
@@ -224,16 +234,18 @@ static int make_memory(struct session *s)
 			 "the image asks for no VTL2 memory: it is not a paravisor image");
 		return -EINVAL;
 	}
-	r = mem_host_plan(&part->mem, vtl0, vtl2);
+	r = mem_host_plan(&part->mem, vtl0, vtl2, base);
 	if (r < 0)
 		return fail(s, r, "this amount of memory is not possible");
+	part->mem.isolated = part->isolated;
 	r = mem_host_create(&part->mem, part->vtl[VTL0].vm, part->vtl[VTL2].vm, s->cfg->faithful);
 	if (r < 0)
 		return fail(s, r, "guest memory could not be set up");
-	for (size_t i = 0; i < part->mem.n_ram; i++)
-		regions[i] = (struct gmem_region){ part->mem.ram[i].gpa, part->mem.ram[i].len,
-						   part->mem.map + part->mem.ram[i].off };
-	return fail(s, gmem_create(regions, part->mem.n_ram, &part->gm), "guest memory");
+	r = make_view(part, part->mem.map, &part->gm);
+	part->host_gm = part->gm;
+	if (r == 0 && part->isolated)
+		r = make_view(part, part->mem.host_map, &part->host_gm);
+	return fail(s, r, "guest memory");
 }
 
 static int watch(struct session *s)
@@ -258,8 +270,12 @@ static int make_devices(struct session *s)
 {
 	const struct session_cfg *cfg = s->cfg;
 	const struct vmbus_host_cfg vcfg = {
-		.gm = s->part->gm, .loop = s->loop, .vps = cfg->vps,
-		.synic = &synic_ops, .ctx = s, .connected = on_vmbus,
+		.gm = s->part->host_gm,
+		.loop = s->loop,
+		.vps = cfg->vps,
+		.synic = &synic_ops,
+		.ctx = s,
+		.connected = on_vmbus,
 	};
 	struct get_host_cfg gcfg = { .loop = s->loop, .ops = &get_ops, .ctx = s };
 	int r = vmbus_host_create(&vcfg, &s->part->vmbus);
@@ -274,15 +290,19 @@ static int make_devices(struct session *s)
 	r = get_host_create(&gcfg, &s->get);
 	for (unsigned int i = 0; i < SESSION_COMS && r == 0; i++) {
 		const struct serial_host_cfg scfg = {
-			.server = gcfg.server, .loop = s->loop, .port = i,
-			.in_fd = cfg->com_in[i], .out_fd = cfg->com_out[i],
+			.server = gcfg.server,
+			.loop = s->loop,
+			.port = i,
+			.in_fd = cfg->com_in[i],
+			.out_fd = cfg->com_out[i],
 		};
 
 		if (gcfg.com_enabled[i])
 			r = serial_host_create(&scfg, &s->serial[i]);
 	}
 	if (r == 0 && cfg->vsock_path) {
-		const struct vsock_host_cfg vs = { .server = gcfg.server, .loop = s->loop,
+		const struct vsock_host_cfg vs = { .server = gcfg.server,
+						   .loop = s->loop,
 						   .path = cfg->vsock_path };
 
 		r = vsock_host_create(&vs, &s->vsock);
@@ -312,9 +332,18 @@ static int start_vps(struct session *s)
 	return 0;
 }
 
+static bool is_isolated(const struct session *s)
+{
+	if (s->cfg->isolation == SESSION_ISO_IMAGE)
+		return igvm_vsm_isolation(s->image.file) != IGVM_VSM_NONE;
+	return s->cfg->isolation == SESSION_ISO_VBS;
+}
+
 static int make_partition(struct session *s)
 {
-	const struct part_cfg pcfg = { .vps = s->cfg->vps, .faithful = s->cfg->faithful };
+	const struct part_cfg pcfg = { .vps = s->cfg->vps,
+				       .faithful = s->cfg->faithful,
+				       .isolated = is_isolated(s) };
 	const char *why = "";
 	int r = part_create(s->part, &pcfg, &why);
 
@@ -378,6 +407,8 @@ static void tear_down(struct session *s)
 	if (s->loop)
 		loop_destroy(s->loop);
 	com3_destroy(s->part->com3);
+	if (s->part->host_gm != s->part->gm)
+		gmem_destroy(s->part->host_gm);
 	gmem_destroy(s->part->gm);
 	part_destroy(s->part);
 }
@@ -398,6 +429,13 @@ static void report(struct session *s)
 	}
 	log_info(ALLOWED, "ended after %llu ms: %s", (unsigned long long)(since_start(s) / 1000000),
 		 rep->text);
+	if (part->isolated)
+		log_info(ALLOWED,
+			 "isolated by VBS: %llu of %llu pages accepted, %llu shared with the host, "
+			 "%llu accesses of the host to private memory refused",
+			 (unsigned long long)part->mem.n_accepted,
+			 (unsigned long long)(part->mem.size >> KEEL_PAGE_SHIFT),
+			 (unsigned long long)part->mem.n_shared, (unsigned long long)gm_faults());
 	if (atomic_load(&part->vtl2_memory_hits))
 		log_info(ALLOWED, "VTL0 accesses to VTL2 memory, all caught: %llu",
 			 (unsigned long long)atomic_load(&part->vtl2_memory_hits));

@@ -13,6 +13,12 @@
 #define SESSION_MAX_VPS 1024
 #define SESSION_COMS 2
 
+enum session_isolation {
+	SESSION_ISO_IMAGE, /* what the image says it is for */
+	SESSION_ISO_NONE,
+	SESSION_ISO_VBS, /* memory is private from the host unless VTL2 shares it */
+};
+
 struct session_cfg {
 	const char *image_path; /* IGVM file, or a block device that holds one */
 	uint32_t vps; /* 1..SESSION_MAX_VPS */
@@ -27,6 +33,7 @@ struct session_cfg {
 	const char *vsock_path; /* Unix socket to create: hybrid vsock of VTL2; NULL = none */
 	int stop_fd; /* becomes readable: end the session */
 	bool faithful; /* MMIO intercepts carry the guest's real instruction bytes */
+	enum session_isolation isolation;
 };
 
 enum session_end {

@@ -46,10 +46,19 @@ void fake_part_reset(struct fake_part *f)
 	part->ended = false;
 }
 
-struct fake_part *fake_part_create(void)
+static void make_view(const struct mem_host *m, uint8_t *map, struct gmem **ret_gm)
+{
+	struct gmem_region regions[MEM_MAX_RAM];
+
+	for (size_t i = 0; i < m->n_ram; i++)
+		regions[i] =
+			(struct gmem_region){ m->ram[i].gpa, m->ram[i].len, map + m->ram[i].off };
+	BUG_ON(gmem_create(regions, m->n_ram, ret_gm) != 0);
+}
+
+static struct fake_part *create(bool isolated)
 {
 	struct fake_part *f = calloc(1, sizeof(*f));
-	struct gmem_region regions[MEM_MAX_RAM];
 	struct mem_host *m;
 
 	BUG_ON(!f);
@@ -67,19 +76,29 @@ struct fake_part *fake_part_create(void)
 	f->part.end_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	f->part.tsc_hz = 1000000000;
 	f->part.tsc_scale = (uint64_t)(((unsigned __int128)10000000 << 64) / f->part.tsc_hz);
-	BUG_ON(mem_host_plan(m, FAKE_VTL0_BYTES, FAKE_VTL2_BYTES) != 0);
+	BUG_ON(mem_host_plan(m, FAKE_VTL0_BYTES, FAKE_VTL2_BYTES, 0) != 0);
+	f->part.isolated = m->isolated = isolated;
 	BUG_ON(mem_host_create(m, -1, -1, false) != 0);
-	for (size_t i = 0; i < m->n_ram; i++)
-		regions[i] = (struct gmem_region){ m->ram[i].gpa, m->ram[i].len,
-						   m->map + m->ram[i].off };
-	BUG_ON(gmem_create(regions, m->n_ram, &f->part.gm) != 0);
+	make_view(m, m->map, &f->part.gm);
+	make_view(m, m->host_map, &f->part.host_gm);
 	fake_part_reset(f);
 	return f;
+}
+
+struct fake_part *fake_part_create(void)
+{
+	return create(false);
+}
+
+struct fake_part *fake_part_create_isolated(void)
+{
+	return create(true);
 }
 
 void fake_part_destroy(struct fake_part *f)
 {
 	gmem_destroy(f->part.gm);
+	gmem_destroy(f->part.host_gm);
 	mem_host_destroy(&f->part.mem);
 	(void)close(f->part.end_fd);
 	free(f->part.sys.cpuid);

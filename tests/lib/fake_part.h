@@ -20,6 +20,8 @@ struct fake_part {
 
 /* Never fails but by BUG_ON: it belongs to tests. Free with fake_part_destroy(). */
 struct fake_part *fake_part_create(void);
+/* Isolated: nothing is accepted yet. */
+struct fake_part *fake_part_create_isolated(void);
 void fake_part_destroy(struct fake_part *f);
 
 /* Bring every VP's and the partition's changeable state back to the start; memory stays. */

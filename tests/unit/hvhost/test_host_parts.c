@@ -50,7 +50,9 @@ START_TEST(device_tree)
 		{ .gpn = 0x20000, .pages = 0x4000, .type = IGVM_MEM_VTL2_PROTECTABLE_RAM },
 	};
 	const struct dt_host_cfg cfg = {
-		.vps = 3, .map = map, .n_map = 2,
+		.vps = 3,
+		.map = map,
+		.n_map = 2,
 		.vtl0_mmio = { { 0xf8000000, 0x1000000 }, { 0x100000000, 0x200000000 } },
 		.vtl2_mmio = { 0x300000000, 0x40000000 },
 		.bootargs = "one two",
@@ -169,19 +171,32 @@ START_TEST(address_map)
 {
 	struct mem_host m;
 
-	ck_assert_int_eq(mem_host_plan(&m, 512ull << 20, 64ull << 20), 0);
+	ck_assert_int_eq(mem_host_plan(&m, 512ull << 20, 64ull << 20, 0), 0);
 	ck_assert_uint_eq(m.n_ram, 2);
 	ck_assert_uint_eq(m.vtl2_base, 512ull << 20);
 	/* Much memory: VTL2 stays below 4 GiB, the rest of VTL0's is above. */
-	ck_assert_int_eq(mem_host_plan(&m, 8ull << 30, 64ull << 20), 0);
+	ck_assert_int_eq(mem_host_plan(&m, 8ull << 30, 64ull << 20, 0), 0);
 	ck_assert_uint_eq(m.n_ram, 3);
 	ck_assert_uint_eq(m.vtl2_base + m.vtl2_size, MEM_LOW_MMIO_BASE);
 	ck_assert_uint_eq(m.ram[2].gpa, MEM_HIGH_BASE);
 	ck_assert_uint_eq(m.ram[0].len + m.ram[2].len, 8ull << 30);
 	ck_assert_uint_ge(m.mmio[1].gpa, m.ram[2].gpa + m.ram[2].len);
-	ck_assert_int_eq(mem_host_plan(&m, 0, 64ull << 20), -EINVAL);
-	ck_assert_int_eq(mem_host_plan(&m, 1ull << 20, 4ull << 30), -EINVAL);
-	ck_assert_int_eq(mem_host_plan(&m, 12345, 64ull << 20), -EINVAL);
+	ck_assert_int_eq(mem_host_plan(&m, 0, 64ull << 20, 0), -EINVAL);
+	ck_assert_int_eq(mem_host_plan(&m, 1ull << 20, 4ull << 30, 0), -EINVAL);
+	ck_assert_int_eq(mem_host_plan(&m, 12345, 64ull << 20, 0), -EINVAL);
+	/* VTL2 where it wants to be, VTL0 around it. */
+	ck_assert_int_eq(mem_host_plan(&m, 8ull << 30, 64ull << 20, 128ull << 20), 0);
+	ck_assert_uint_eq(m.n_ram, 4);
+	ck_assert_uint_eq(m.ram[0].len, 128ull << 20);
+	ck_assert_uint_eq(m.ram[1].gpa, 128ull << 20);
+	ck_assert_uint_eq(m.ram[2].gpa, 192ull << 20);
+	ck_assert_uint_eq(m.ram[2].gpa + m.ram[2].len, MEM_LOW_MMIO_BASE);
+	ck_assert_uint_eq(m.ram[0].len + m.ram[2].len + m.ram[3].len, 8ull << 30);
+	ck_assert_int_eq(mem_host_plan(&m, 64ull << 20, 64ull << 20, 128ull << 20), 0);
+	ck_assert_uint_eq(m.n_ram, 2);
+	ck_assert_uint_eq(m.ram[0].len, 64ull << 20);
+	ck_assert_int_eq(mem_host_plan(&m, 64ull << 20, 64ull << 20, 4096), -EINVAL);
+	ck_assert_int_eq(mem_host_plan(&m, 64ull << 20, 64ull << 20, MEM_LOW_MMIO_BASE), -EINVAL);
 }
 END_TEST
 

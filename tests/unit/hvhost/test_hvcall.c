@@ -2,6 +2,7 @@
 /* Hypercall parsing and the handlers that need no running processor. */
 #include "hvcall_host.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "fake_part.h"
@@ -223,7 +224,7 @@ START_TEST(protections)
 	struct protect in = {
 		.head = { HV_PARTITION_SELF,
 			  HV_MAP_READ | HV_MAP_EXEC_KERNEL,
-			  HV_INPUT_VTL(0),
+			  HV_INPUT_VTL_SELF,
 			  { 0 } },
 		.gpn = { 16, 17, 18, 40 },
 	};
@@ -257,11 +258,132 @@ START_TEST(protections)
 	ck_assert_uint_eq(call(VTL2, HV_CONTROL_MAKE(HVCALL_MODIFY_VTL_PROTECTION_MASK, 4, 0), IN,
 			       0),
 			  HV_RESULT_MAKE(HV_INVALID_PARAMETER, 1));
-	in.head.vtl = HV_INPUT_VTL(2);
+	/* There is nothing below VTL0. */
+	in.head.vtl = HV_INPUT_VTL(0);
 	put(IN, &in, sizeof(in));
 	ck_assert_uint_eq(call(VTL2, HV_CONTROL_MAKE(HVCALL_MODIFY_VTL_PROTECTION_MASK, 4, 0), IN,
 			       0),
-			  HV_ACCESS_DENIED);
+			  HV_INVALID_PARAMETER);
+	fake_part_destroy(f);
+}
+END_TEST
+
+/* --- isolation ------------------------------------------------------------------------------- */
+
+#define ACCEPT(n) HV_CONTROL_MAKE(HVCALL_ACCEPT_GPA_PAGES, (n), 0)
+#define SHARE(n) HV_CONTROL_MAKE(HVCALL_MODIFY_GPA_HOST_VISIBILITY, (n), 0)
+
+struct visibility {
+	struct hv_visibility_in head;
+	gpn_t gpn[4];
+};
+
+START_TEST(pages_are_accepted_once)
+{
+	struct hv_accept_gpa_in in = { .partition = HV_PARTITION_SELF,
+				       .attributes = HV_ACCEPT_RAM,
+				       .gpn = 0x100 };
+	const struct mem_host *m;
+
+	f = fake_part_create_isolated();
+	vp = &f->part.vps[0];
+	m = &f->part.mem;
+	ck_assert_uint_eq(mem_host_rights(m, 0x100000), 0);
+	put(IN, &in, sizeof(in));
+	ck_assert_uint_eq(call(VTL0, ACCEPT(4), IN0, 0), HV_ACCESS_DENIED);
+	ck_assert_uint_eq(call(VTL2, ACCEPT(4), IN, 0), HV_RESULT_MAKE(HV_OK, 4));
+	ck_assert_uint_eq(m->n_accepted, 4);
+	ck_assert_uint_eq(m->n_shared, 0);
+	ck_assert_uint_eq(mem_host_rights(m, 0x103fff), HV_MAP_ALL);
+	ck_assert_uint_eq(mem_host_rights(m, 0x104000), 0);
+	/* One of them is accepted already: none is. */
+	in.gpn = 0xfd;
+	put(IN, &in, sizeof(in));
+	ck_assert_uint_eq(call(VTL2, ACCEPT(4), IN, 0), HV_INVALID_PARAMETER);
+	ck_assert_uint_eq(m->n_accepted, 4);
+	ck_assert_uint_eq(call(VTL2, ACCEPT(3), IN, 0), HV_RESULT_MAKE(HV_OK, 3));
+	/* Permissions against lower VTLs come with it. */
+	in.gpn = FAKE_VTL2_BASE >> KEEL_PAGE_SHIFT;
+	in.attributes = HV_ACCEPT_RAM | HV_ACCEPT_FOR_VTL(2);
+	put(IN, &in, sizeof(in));
+	ck_assert_uint_eq(call(VTL2, ACCEPT(1), IN, 0), HV_RESULT_MAKE(HV_OK, 1));
+	ck_assert_uint_eq(mem_host_rights(m, FAKE_VTL2_BASE), 0);
+	for (unsigned i = 0; i < 5; i++) {
+		static const uint32_t bad[] = { 2, HV_VISIBLE_READ << 6, HV_ACCEPT_FOR_VTL(0),
+						HV_ACCEPT_FOR_VTL(1), 1u << 11 };
+
+		in.attributes = bad[i];
+		in.gpn = 0x200;
+		put(IN, &in, sizeof(in));
+		ck_assert_uint_eq(call(VTL2, ACCEPT(1), IN, 0), HV_INVALID_PARAMETER);
+	}
+	in.attributes = 0;
+	in.gpn = ~0ull;
+	put(IN, &in, sizeof(in));
+	ck_assert_uint_eq(call(VTL2, ACCEPT(2), IN, 0), HV_INVALID_PARAMETER);
+	ck_assert_uint_eq(m->n_accepted, 8);
+	fake_part_destroy(f);
+}
+END_TEST
+
+START_TEST(the_host_sees_what_is_shared)
+{
+	struct hv_accept_gpa_in accept = { .partition = HV_PARTITION_SELF, .gpn = 0x100 };
+	struct visibility in = {
+		.head = { .partition = HV_PARTITION_SELF, .visibility = HV_VISIBLE_READ_WRITE },
+		.gpn = { 0x101, 0x102, 0x107, 0x108 },
+	};
+	uint64_t faults = gm_faults(), val = 0x1122334455667788ull, got = 0;
+	struct hvpart *part;
+
+	ck_assert_int_eq(gm_install_fault_handler(), 0);
+	f = fake_part_create_isolated();
+	vp = &f->part.vps[0];
+	part = &f->part;
+	put(IN, &accept, sizeof(accept));
+	ck_assert_uint_eq(call(VTL2, ACCEPT(8), IN, 0), HV_RESULT_MAKE(HV_OK, 8));
+	ck_assert_int_eq(gm_write(part->gm, 0x101000, &val, sizeof(val)), 0);
+	ck_assert_int_eq(gm_read(part->host_gm, 0x101000, &got, sizeof(got)), -EFAULT);
+	ck_assert_int_eq(gm_write(part->host_gm, 0x101000, &got, sizeof(got)), -EFAULT);
+	ck_assert_uint_eq(gm_faults(), faults + 2);
+	/* The last page of the list was never accepted. */
+	put(IN, &in, sizeof(in));
+	ck_assert_uint_eq(call(VTL2, SHARE(4), IN, 0), HV_RESULT_MAKE(HV_INVALID_PARAMETER, 2));
+	ck_assert_uint_eq(call(VTL2, SHARE(3), IN, 0), HV_RESULT_MAKE(HV_OK, 3));
+	ck_assert_uint_eq(part->mem.n_shared, 3);
+	ck_assert_int_eq(gm_read(part->host_gm, 0x101000, &got, sizeof(got)), 0);
+	ck_assert_uint_eq(got, val);
+	ck_assert_int_eq(gm_write(part->host_gm, 0x107000, &val, sizeof(val)), 0);
+	ck_assert_int_eq(gm_read(part->gm, 0x107000, &got, sizeof(got)), 0);
+	ck_assert_uint_eq(got, val);
+	ck_assert_int_eq(gm_read(part->host_gm, 0x103000, &got, sizeof(got)), -EFAULT);
+	/* Taken back. */
+	in.head.visibility = HV_VISIBLE_NONE;
+	put(IN, &in, sizeof(in));
+	ck_assert_uint_eq(call(VTL2, SHARE(1), IN, 0), HV_RESULT_MAKE(HV_OK, 1));
+	ck_assert_uint_eq(part->mem.n_shared, 2);
+	ck_assert_int_eq(gm_read(part->host_gm, 0x101000, &got, sizeof(got)), -EFAULT);
+	in.head.visibility = HV_VISIBLE_READ;
+	put(IN, &in, sizeof(in));
+	ck_assert_uint_eq(call(VTL2, SHARE(1), IN, 0), HV_INVALID_PARAMETER);
+	in.head.visibility = HV_VISIBLE_NONE;
+	in.head.rsvd = 1;
+	put(IN, &in, sizeof(in));
+	ck_assert_uint_eq(call(VTL2, SHARE(1), IN, 0), HV_INVALID_PARAMETER);
+	fake_part_destroy(f);
+}
+END_TEST
+
+START_TEST(without_isolation_there_is_nothing_to_accept)
+{
+	setup();
+	struct hv_accept_gpa_in accept = { .partition = HV_PARTITION_SELF, .gpn = 0x100 };
+	struct visibility in = { .head = { .partition = HV_PARTITION_SELF }, .gpn = { 0x100 } };
+
+	put(IN, &accept, sizeof(accept));
+	ck_assert_uint_eq(HV_RESULT_STATUS(call(VTL2, ACCEPT(8), IN, 0)), HV_OPERATION_DENIED);
+	put(IN, &in, sizeof(in));
+	ck_assert_uint_eq(HV_RESULT_STATUS(call(VTL2, SHARE(1), IN, 0)), HV_OPERATION_DENIED);
 	fake_part_destroy(f);
 }
 END_TEST
@@ -414,8 +536,9 @@ END_TEST
 START_TEST(starting_processors)
 {
 	setup();
-	struct hv_start_vp_in in = { .partition = HV_PARTITION_SELF, .vp = 1, .vtl = 2,
-				     .ctx = { .rip = 0x1000 } };
+	struct hv_start_vp_in in = {
+		.partition = HV_PARTITION_SELF, .vp = 1, .vtl = 2, .ctx = { .rip = 0x1000 }
+	};
 
 	put(IN, &in, sizeof(in));
 	ck_assert_uint_eq(call(VTL2, SIMPLE(HVCALL_START_VIRTUAL_PROCESSOR), IN, 0),
@@ -468,4 +591,5 @@ END_TEST
 UNIT_MAIN("hvhost/hvcall", refuses_malformed_control, refuses_bad_blocks, vtl0_is_kept_away,
 	  apic_ids_in_place, registers, vtl0_registers_are_cached, protections,
 	  vtl2_memory_is_closed, intercepts, unknown_connections, direct_message, direct_event,
-	  starting_processors, translation_of_a_pretended_operand)
+	  starting_processors, translation_of_a_pretended_operand, pages_are_accepted_once,
+	  the_host_sees_what_is_shared, without_isolation_there_is_nothing_to_accept)

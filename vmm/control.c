@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: MIT */
+/* See control.h. One thread, one loop. */
+#include "control.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "cleanup.h"
+#include "confid.h"
+#include "daemon_env.h"
+#include "knobs.h"
+#include "log.h"
+#include "logout.h"
+#include "role_proto.h"
+#include "timeline.h"
+#include "vmproc.h"
+
+#define LOG_AREA "control"
+
+/* The host's log channel is looked at this often while somebody waits for it to be empty. */
+#define DRAIN_POLL_NS (5ull * 1000000)
+#define DRAIN_MAX_NS (2000ull * 1000000)
+
+struct control {
+	struct confid confid;
+	struct knobs knobs;
+	struct logout log;
+	struct loop *loop;
+	struct vmproc vm;
+	char **args; /* for the vm role */
+	uint64_t start_ns; /* CLOCK_BOOTTIME */
+	struct loop_fd signal_watch;
+	int signal_fd;
+	struct loop_timer drain_timer;
+	uint64_t drain_until_ns; /* 0 = nobody waits */
+	uint64_t flush_id; /* of the vm role's question */
+	bool flush_asked, ending;
+	int exit_code;
+};
+
+/* --- the log on its way to the host ----------------------------------------------------------- */
+
+static void drained(struct control *c)
+{
+	c->drain_until_ns = 0;
+	if (c->flush_asked && vmproc_send(&c->vm, ROLE_FLUSHED, c->flush_id, NULL, 0))
+		log_debug(ALLOWED, "nobody waits for the log any more");
+	c->flush_asked = false;
+	if (c->ending)
+		loop_stop(c->loop);
+}
+
+static void on_drain_timer(void *ctx)
+{
+	struct control *c = ctx;
+	uint64_t now = loop_now_ns();
+
+	logout_flush(&c->log);
+	if ((logout_idle(&c->log) && (!c->ending || vmproc_silent(&c->vm))) ||
+	    now >= c->drain_until_ns)
+		drained(c);
+	else
+		loop_timer_arm(&c->drain_timer, now + DRAIN_POLL_NS);
+}
+
+static void drain(struct control *c)
+{
+	c->drain_until_ns = loop_now_ns() + DRAIN_MAX_NS;
+	on_drain_timer(c);
+}
+
+/* --- the vm role ------------------------------------------------------------------------------ */
+
+static void on_vm_started(void *ctx, uint64_t host_ready_ns, uint64_t now_ns)
+{
+	(void)ctx;
+	timeline_mark_at("host_ready", host_ready_ns);
+	timeline_mark_at("started", now_ns);
+}
+
+static void on_vm_log(void *ctx, enum log_level level, const char *line)
+{
+	struct control *c = ctx;
+
+	logout_forward(&c->log, level, line);
+}
+
+static void on_vm_inspected(void *ctx, uint64_t id, const uint8_t *body, size_t len)
+{
+	(void)ctx;
+	(void)id;
+	(void)body;
+	(void)len;
+}
+
+static void on_vm_answered(void *ctx, uint64_t id, const char *text)
+{
+	(void)ctx;
+	(void)id;
+	(void)text;
+}
+
+static void on_vm_flush(void *ctx, uint64_t id)
+{
+	struct control *c = ctx;
+
+	c->flush_asked = true;
+	c->flush_id = id;
+	drain(c);
+}
+
+static void on_vm_ended(void *ctx, int status)
+{
+	struct control *c = ctx;
+
+	if (WIFSIGNALED(status)) {
+		log_err(ALLOWED, "the vm role was killed by signal %d", WTERMSIG(status));
+		c->exit_code = DAEMON_EXIT_RUN_FAILED;
+	} else {
+		c->exit_code = WEXITSTATUS(status);
+		if (c->exit_code)
+			log_err(ALLOWED, "the vm role ended with status %d", c->exit_code);
+	}
+	c->ending = true;
+	drain(c);
+}
+
+static const struct vmproc_ops vm_ops = {
+	.started = on_vm_started,
+	.log = on_vm_log,
+	.inspected = on_vm_inspected,
+	.answered = on_vm_answered,
+	.flush = on_vm_flush,
+	.ended = on_vm_ended,
+};
+
+static int launch(struct control *c)
+{
+	struct vmproc_start start = {
+		.daemon_start_ns = c->start_ns,
+		.args = c->args,
+		.env = environ,
+	};
+	int r = vmproc_launch(&c->vm, &start);
+
+	if (r)
+		log_err(ALLOWED, "the vm role cannot be started (%d)", r);
+	return r;
+}
+
+/* --- life ------------------------------------------------------------------------------------- */
+
+/* SIGTERM ends the VM and thereby all; SIGUSR1 logs its figures. */
+static void on_signal(void *ctx, uint32_t events)
+{
+	struct control *c = ctx;
+	struct signalfd_siginfo info;
+
+	(void)events;
+	/* The fd is the only one of its kind: it is read where it was made. */
+	if (read(c->signal_fd, &info, sizeof(info)) != (ssize_t)sizeof(info))
+		return;
+	if (c->vm.pid)
+		vmproc_kill(&c->vm, (int)info.ssi_signo);
+	else if (info.ssi_signo == SIGTERM)
+		loop_stop(c->loop);
+}
+
+static int watch_signals(struct control *c)
+{
+	sigset_t set;
+
+	(void)sigemptyset(&set);
+	(void)sigaddset(&set, SIGTERM);
+	(void)sigaddset(&set, SIGUSR1);
+	(void)sigprocmask(SIG_BLOCK, &set, NULL);
+	(void)sigaction(SIGPIPE, &(struct sigaction){ .sa_handler = SIG_IGN }, NULL);
+	c->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (c->signal_fd < 0)
+		return -errno;
+	return loop_fd_add(&c->signal_watch, c->loop, c->signal_fd, POLLIN, on_signal, c);
+}
+
+static void write_pid_file(const char *path)
+{
+	char text[16];
+	int n = snprintf(text, sizeof(text), "%d\n", getpid());
+	auto_close int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+
+	if (fd < 0 || write(fd, text, (size_t)n) != n)
+		log_warn(ALLOWED, "pid file not written");
+}
+
+static int start(struct control *c)
+{
+	int r = loop_create_epoll(&c->loop);
+
+	if (r)
+		return r;
+	loop_timer_init(&c->drain_timer, c->loop, on_drain_timer, c);
+	vmproc_init(&c->vm, c->loop, &vm_ops, c);
+	r = watch_signals(c);
+	if (r)
+		return r;
+	r = launch(c);
+	if (r)
+		return r;
+	logout_attach(&c->log, c->loop);
+	return loop_run(c->loop);
+}
+
+int control_main(int argc, char **argv)
+{
+	static struct control c;
+	const char *bad;
+	unsigned int unknown;
+	int r;
+
+	c.start_ns = timeline_now_ns();
+	c.signal_fd = -1;
+	timeline_mark("daemon");
+	c.confid = confid_read();
+	bad = knobs_read(&c.knobs, NULL, NULL);
+	logout_init(&c.log, c.knobs.log_level, c.confid.restricted);
+	if (bad)
+		log_warn(ALLOWED, "%s: value not understood, ignored", bad);
+	unknown = knobs_args(&c.knobs, argc, argv);
+	if (unknown)
+		log_info(ALLOWED, "%u unknown arguments ignored", unknown);
+	write_pid_file(c.knobs.pid_file);
+	c.args = argv + (argc ? 1 : 0);
+	r = start(&c);
+	if (r)
+		log_err(ALLOWED, "ends with error %d", r);
+	vmproc_fini(&c.vm);
+	logout_detach(&c.log);
+	return r && c.exit_code == DAEMON_EXIT_OK ? DAEMON_EXIT_START_FAILED : c.exit_code;
+}

@@ -16,6 +16,8 @@
 #define DPS_MAX_JSON (1024u * 1024) /* the settings blob inside may be large */
 #define DPS_STR_MAX 128 /* SMBIOS strings, cut to 127 bytes */
 
+struct inspect;
+
 enum dps_secure_boot_template { DPS_SBT_NONE, DPS_SBT_WINDOWS, DPS_SBT_UEFI_CA };
 enum dps_console { DPS_CONSOLE_DEFAULT, DPS_CONSOLE_COM1, DPS_CONSOLE_COM2, DPS_CONSOLE_NONE };
 enum dps_boot_device { DPS_BOOT_FLOPPY, DPS_BOOT_OPTICAL, DPS_BOOT_HARD_DRIVE, DPS_BOOT_NETWORK };
@@ -103,6 +105,9 @@ struct dps {
  * Context: any thread. Trust: host.
  */
 must_check int dps_parse(const char *json, size_t len, struct dps *ret_dps, const char **ret_why);
+
+/* The settings, named as the host's JSON names them: an inspect_fn on the struct dps. */
+void dps_inspect(struct inspect *in, const void *d);
 
 /* Release what the struct owns. Accepts a zeroed struct. */
 void dps_fini(struct dps *d);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "get_cli.h"
 
+#include "inspect.h"
 #include "le.h"
 #include "log.h"
 
@@ -48,6 +49,9 @@ struct get_cli {
 	uint8_t notes[NOTE_BYTES];
 	bool want_power_off, want_hibernate, want_reset, power_sent;
 	_Atomic uint64_t dropped;
+
+	/* Counters, the loop's thread only. */
+	uint64_t n_requests, n_answers, n_notes_out, n_notes_in;
 
 	uint8_t rx[GET_MAX_MESSAGE];
 	uint8_t tx[GET_MAX_MESSAGE];
@@ -157,6 +161,7 @@ static int send_notes(struct get_cli *gc)
 		if (r <= 0)
 			return r;
 		note_pop(gc, len);
+		gc->n_notes_out++;
 	}
 	return 1;
 }
@@ -170,6 +175,7 @@ static int send_request(struct get_cli *gc)
 	if (r <= 0)
 		return r;
 	gc->in_flight = true;
+	gc->n_requests++;
 	if (gc->cfg.request_timeout_ms)
 		loop_timer_arm(&gc->timeout, loop_now_ns() +
 			       (uint64_t)gc->cfg.request_timeout_ms * 1000000);
@@ -453,12 +459,15 @@ static void on_message(struct get_cli *gc, const uint8_t *msg, size_t len)
 	memcpy(&h, msg, sizeof(h));
 	if (h.version != GET_HEADER_VERSION)
 		return fail(gc, -EPROTO, "unknown header version");
-	if (h.type == GET_HOST_RESPONSE)
+	if (h.type == GET_HOST_RESPONSE) {
+		gc->n_answers++;
 		on_response(gc, &h, msg, len);
-	else if (h.type == GET_GUEST_NOTIFICATION)
+	} else if (h.type == GET_GUEST_NOTIFICATION) {
+		gc->n_notes_in++;
 		on_notification(gc, &h, msg, len);
-	else
+	} else {
 		fail(gc, -EPROTO, "unknown message type");
+	}
 }
 
 static void on_wake(void *user)
@@ -670,4 +679,59 @@ void get_cli_triple_fault(struct get_cli *gc, uint32_t vp, const struct get_faul
 uint64_t get_cli_dropped(const struct get_cli *gc)
 {
 	return atomic_load_explicit(&gc->dropped, memory_order_relaxed);
+}
+
+/* ---- inspect ------------------------------------------------------------------------------- */
+
+static const char *state_name(enum state state)
+{
+	switch (state) {
+	case STATE_NEW:
+		return "new";
+	case STATE_VERSION:
+		return "negotiating";
+	case STATE_READY:
+		return "ready";
+	case STATE_FAILED:
+		return "failed";
+	}
+	return "failed";
+}
+
+static void inspect_stats(struct inspect *in, const void *obj)
+{
+	const struct get_cli *gc = obj;
+
+	inspect_count(in, SENS_UNSPEC, "host_requests", gc->n_requests);
+	inspect_count(in, SENS_UNSPEC, "host_responses", gc->n_answers);
+	inspect_count(in, SENS_UNSPEC, "host_notifications", gc->n_notes_out);
+	inspect_count(in, SENS_UNSPEC, "host_notifications_dropped", get_cli_dropped(gc));
+	inspect_count(in, SENS_UNSPEC, "guest_notifications", gc->n_notes_in);
+}
+
+void get_cli_inspect(struct inspect *in, const void *obj)
+{
+	struct get_cli *gc = (struct get_cli *)(uintptr_t)obj; /* only its lock changes */
+	bool power_off, reset, sent;
+	uint32_t queued;
+
+	(void)pthread_mutex_lock(&gc->lock);
+	queued = gc->note_tail - gc->note_head;
+	power_off = gc->want_power_off;
+	reset = gc->want_reset;
+	sent = gc->power_sent;
+	(void)pthread_mutex_unlock(&gc->lock);
+	inspect_str(in, SENS_UNSPEC, "state", state_name(gc->state));
+	if (gc->state == STATE_READY)
+		inspect_str(in, SENS_UNSPEC, "version", "nickel_rev2");
+	inspect_u64(in, SENS_UNSPEC, "requests_waiting", gc->count);
+	if (gc->in_flight)
+		inspect_u64(in, SENS_UNSPEC, "request_in_flight", gc->queue[gc->first].id);
+	inspect_u64(in, SENS_UNSPEC, "notification_bytes_waiting", queued);
+	inspect_bool(in, SENS_UNSPEC, "power_off_requested", power_off);
+	inspect_bool(in, SENS_UNSPEC, "reset_requested", reset);
+	inspect_bool(in, SENS_UNSPEC, "power_request_sent", sent);
+	inspect_bool(in, SENS_UNSPEC, "flushing", gc->flush_done);
+	inspect_dir(in, SENS_UNSPEC, "stats", inspect_stats, gc);
+	inspect_dir(in, SENS_UNSPEC, "pipe", pipe_inspect, gc->cfg.pipe);
 }

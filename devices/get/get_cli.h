@@ -19,6 +19,7 @@
 #include "pipe.h"
 
 struct get_cli;
+struct inspect;
 
 extern const struct guid get_cli_instance; /* GET's channel, for uio_chan_open() */
 
@@ -96,6 +97,10 @@ void get_cli_vtl_crash(struct get_cli *gc, uint32_t vp, uint8_t last_vtl, uint64
 /* The guest had a triple fault. @regs: up to GET_TRIPLE_FAULT_MAX_REGS, 0 on a confidential VM. */
 void get_cli_triple_fault(struct get_cli *gc, uint32_t vp, const struct get_fault_reg *regs,
 			  uint32_t n_regs);
+
+/* State, version, queues, counters, the channel: an inspect_fn on the struct get_cli. Context: the
+ * loop's thread. */
+void get_cli_inspect(struct inspect *in, const void *gc);
 
 /* Notifications dropped since the start, for inspect. Any thread. */
 uint64_t get_cli_dropped(const struct get_cli *gc);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "vmbus_serial.h"
 
+#include "inspect.h"
 #include "log.h"
 #include "serial_proto.h"
 
@@ -331,4 +332,40 @@ void vmbus_serial_destroy(struct vmbus_serial *vs)
 	vs->cfg.pipe->gone = NULL;
 	(void)pthread_mutex_destroy(&vs->lock);
 	free(vs);
+}
+
+static const char *state_name(enum state state)
+{
+	switch (state) {
+	case STATE_NEW:
+		return "new";
+	case STATE_VERSION:
+		return "negotiating";
+	case STATE_RUN:
+		return "running";
+	case STATE_FAILED:
+		return "failed";
+	}
+	return "failed";
+}
+
+void vmbus_serial_inspect(struct inspect *in, const void *obj)
+{
+	struct vmbus_serial *vs = (struct vmbus_serial *)(uintptr_t)obj; /* only its lock changes */
+	uint32_t tx;
+	bool waits;
+
+	(void)pthread_mutex_lock(&vs->lock);
+	tx = vs->tx_tail - vs->tx_head;
+	waits = vs->tx_short;
+	(void)pthread_mutex_unlock(&vs->lock);
+	inspect_str(in, SENS_UNSPEC, "state", state_name(vs->state));
+	inspect_bool(in, SENS_UNSPEC, "tx_only", vs->cfg.tx_only);
+	inspect_u64(in, SENS_UNSPEC, "tx_buffered", tx);
+	inspect_bool(in, SENS_UNSPEC, "tx_waits_for_room", waits);
+	inspect_bool(in, SENS_UNSPEC, "tx_in_flight", vs->tx_in_flight);
+	inspect_u64(in, SENS_UNSPEC, "rx_buffered", vs->rx_len - vs->rx_at);
+	inspect_bool(in, SENS_UNSPEC, "rx_requested", vs->rx_asked);
+	inspect_bool(in, SENS_UNSPEC, "rx_more", vs->rx_more);
+	inspect_dir(in, SENS_UNSPEC, "pipe", pipe_inspect, vs->cfg.pipe);
 }

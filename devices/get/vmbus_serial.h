@@ -18,6 +18,7 @@
 
 #define VMBUS_SERIAL_PORTS 4
 
+struct inspect;
 struct vmbus_serial;
 
 /* Channel of COM1..COM4 (index 0..3), for uio_chan_open(). */
@@ -67,3 +68,6 @@ void vmbus_serial_rx_ready(struct vmbus_serial *vs);
 /* Has the host confirmed all output so far (or is the port dead)? Before a power-off, which takes
  * another channel and would overtake it. Context: the loop's thread. */
 bool vmbus_serial_idle(struct vmbus_serial *vs);
+
+/* State, buffers, channel: an inspect_fn on the struct vmbus_serial. Context: the loop's thread. */
+void vmbus_serial_inspect(struct inspect *in, const void *vs);

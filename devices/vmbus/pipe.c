@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "pipe.h"
 
+#include "inspect.h"
 #include "vmbus_proto.h"
 
 #include <errno.h>
@@ -52,12 +53,16 @@ int pipe_send2(struct pipe *p, const void *hdr, size_t hdr_len, const void *body
 	if (hdr_len > PIPE_MAX_PAYLOAD || body_len > PIPE_MAX_PAYLOAD - hdr_len)
 		return -EMSGSIZE;
 	r = put(p, iov, ARRAY_SIZE(iov), (uint32_t)sizeof(ph) + ph.len);
+	if (r == -EAGAIN)
+		p->count.full++;
 	if (r == -EAGAIN || r == -EMSGSIZE)
 		return r;
 	if (r == 0)
 		r = ring_out_commit(&p->out, &signal);
 	if (r < 0)
 		return pipe_fail(p);
+	p->count.sent++;
+	p->count.sent_bytes += ph.len;
 	if (signal)
 		p->signal(p->transport);
 	return 0;
@@ -112,6 +117,8 @@ int pipe_recv(struct pipe *p, void *ret_buf, size_t cap, size_t *ret_len)
 		p->signal(p->transport);
 	if (p->seen)
 		p->seen(p->transport, ret_buf, raw_ph.len);
+	p->count.received++;
+	p->count.received_bytes += raw_ph.len;
 	*ret_len = raw_ph.len;
 	return 0;
 }
@@ -126,4 +133,38 @@ int pipe_drained(struct pipe *p)
 	if (used < 0)
 		return pipe_fail(p);
 	return used == 0;
+}
+
+static void inspect_out(struct inspect *in, const void *obj)
+{
+	const struct ring_out *ro = obj;
+
+	inspect_u64(in, SENS_UNSPEC, "size", ro->size);
+	inspect_hex(in, SENS_UNSPEC, "in", ro->published);
+	inspect_hex(in, SENS_UNSPEC, "out_seen", ro->seen_out);
+	inspect_u64(in, SENS_UNSPEC, "pending_size", ro->pending_size);
+	inspect_bool(in, SENS_UNSPEC, "failed", ro->failed);
+}
+
+static void inspect_in(struct inspect *in, const void *obj)
+{
+	const struct ring_in *ri = obj;
+
+	inspect_u64(in, SENS_UNSPEC, "size", ri->size);
+	inspect_hex(in, SENS_UNSPEC, "out", ri->published);
+	inspect_bool(in, SENS_UNSPEC, "failed", ri->failed);
+}
+
+void pipe_inspect(struct inspect *in, const void *obj)
+{
+	const struct pipe *p = obj;
+
+	inspect_bool(in, SENS_UNSPEC, "failed", p->failed);
+	inspect_count(in, SENS_UNSPEC, "sent", p->count.sent);
+	inspect_count(in, SENS_UNSPEC, "sent_bytes", p->count.sent_bytes);
+	inspect_count(in, SENS_UNSPEC, "received", p->count.received);
+	inspect_count(in, SENS_UNSPEC, "received_bytes", p->count.received_bytes);
+	inspect_count(in, SENS_UNSPEC, "full", p->count.full);
+	inspect_dir(in, SENS_UNSPEC, "outgoing_ring", inspect_out, &p->out);
+	inspect_dir(in, SENS_UNSPEC, "incoming_ring", inspect_in, &p->in);
 }

@@ -14,11 +14,20 @@
 #include "macros.h"
 #include "ring.h"
 
+struct inspect;
+
 #define PIPE_MAX_PAYLOAD 16384u
+
+/* Messages and their bytes without headers, written by the channel's thread. */
+struct pipe_counts {
+	uint64_t sent, sent_bytes, received, received_bytes;
+	uint64_t full; /* sends that found no room */
+};
 
 struct pipe {
 	struct ring_out out;
 	struct ring_in in;
+	struct pipe_counts count;
 	bool failed;
 	/* Set by the transport. */
 	void (*signal)(void *transport);
@@ -57,3 +66,6 @@ must_check int pipe_attach(struct pipe *p, const struct ring_mem *out, const str
 
 /* Has the peer consumed everything we sent? -EPIPE when failed, else 0 or 1. */
 must_check int pipe_drained(struct pipe *p);
+
+/* Indices, sizes and counters: an inspect_fn on the struct pipe. Context: the channel's thread. */
+void pipe_inspect(struct inspect *in, const void *p);

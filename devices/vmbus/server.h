@@ -18,6 +18,7 @@
 #include "pipe.h"
 #include "vmbus_proto.h"
 
+struct inspect;
 struct vmbus_server;
 struct vmbus_chan;
 
@@ -79,6 +80,10 @@ void vmbus_server_hook_tl_connect(struct vmbus_server *s,
 
 /* Is a client connected that has asked for offers? */
 bool vmbus_server_ready(const struct vmbus_server *s);
+
+/* The connection, the GPADLs and every channel: an inspect_fn on the struct vmbus_server. Context:
+ * the owner's thread. */
+void vmbus_server_inspect(struct inspect *in, const void *s);
 
 /* ---- channels, for devices ------------------------------------------------------------------- */
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "dps.h"
+#include "inspect_get.h"
 #include "json.h"
 
 #include <errno.h>
@@ -244,6 +245,17 @@ START_TEST(everything)
 	ck_assert_uint_eq(d.smbios.voltage, 255);
 	ck_assert_str_eq(d.smbios.serial_number, "123");
 	ck_assert(!d.has_vpci_instance_filter);
+	ck_assert_str_eq(inspect_get(dps_inspect, &d, "console_mode"), "\"com1\"");
+	ck_assert_str_eq(inspect_get(dps_inspect, &d, "secure_boot_template"),
+			 "\"microsoft_windows\"");
+	ck_assert_str_eq(inspect_get(dps_inspect, &d, "bios_guid"),
+			 "\"01020304-0506-0708-090a-0b0c0d0e0f10\"");
+	ck_assert_str_eq(inspect_get(dps_inspect, &d, "pcat_boot_order/0"), "\"network\"");
+	ck_assert_str_eq(inspect_get(dps_inspect, &d, "guest_state_lifetime"), "\"ephemeral\"");
+	ck_assert_str_eq(inspect_get(dps_inspect, &d, "guest_state_encryption_policy"),
+			 "\"gsp_key\"");
+	ck_assert_str_eq(inspect_get(dps_inspect, &d, "hardware_sealing_policy"), "\"signer\"");
+	ck_assert_str_eq(inspect_get(dps_inspect, &d, "smbios/processor_manufacturer"), "<4100>");
 	dps_fini(&d);
 }
 END_TEST

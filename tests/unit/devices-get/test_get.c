@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The paravisor's GET client against hvhost's server, and against a host that lies. */
 #include "get_cli.h"
+#include "inspect_get.h"
 #include "le.h"
 #include "../../hvhost/get_host.h"
 #include "../devices-vmbus/vmguest.h"
@@ -213,6 +214,12 @@ START_TEST(settings_and_time)
 	settle();
 	ck_assert_int_eq(seen.dps_done, 1);
 	ck_assert_int_eq(seen.dps_err, 0);
+	ck_assert_str_eq(inspect_get(get_cli_inspect, gc, "state"), "\"ready\"");
+	ck_assert_str_eq(inspect_get(get_cli_inspect, gc, "stats/host_requests"), "2");
+	ck_assert_str_eq(inspect_get(get_cli_inspect, gc, "requests_waiting"), "0");
+	ck_assert_str_eq(inspect_get(dps_inspect, &seen.dps, "com1/vmbus_redirector"), "true");
+	ck_assert_str_eq(inspect_get(dps_inspect, &seen.dps, "smbios/system_manufacturer"),
+			 "\"Keel\"");
 	ck_assert(seen.dps.com[0].enabled && seen.dps.com[0].vmbus_redirector);
 	ck_assert(!seen.dps.com[1].enabled);
 	ck_assert_str_eq(seen.dps.smbios.system_manufacturer, "Keel");
@@ -298,6 +305,8 @@ START_TEST(notifications)
 	ck_assert_int_eq(seen.faulted, 2);
 	ck_assert_uint_eq(seen.event, GET_EVENT_BOOT_SUCCESS);
 	ck_assert_int_eq(seen.reset, 1);
+	ck_assert_str_eq(inspect_get(get_cli_inspect, gc, "stats/host_notifications"), "6");
+	ck_assert_str_eq(inspect_get(get_cli_inspect, gc, "power_request_sent"), "true");
 	ck_assert_uint_eq(get_cli_dropped(gc), 0);
 	teardown();
 }

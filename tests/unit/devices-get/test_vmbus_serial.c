@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The serial client against hvhost's port, and both against peers that lie. */
 #include "vmbus_serial.h"
+#include "inspect_get.h"
 #include "../../hvhost/serial_host.h"
 #include "../devices-vmbus/vmguest.h"
 
@@ -121,10 +122,13 @@ START_TEST(output_reaches_the_fd)
 	ck_assert(vmbus_serial_idle(vs));
 	ck_assert_uint_eq(tx("login: ", 7), 7);
 	ck_assert(!vmbus_serial_idle(vs));
+	ck_assert_str_eq(inspect_get(vmbus_serial_inspect, vs, "tx_buffered"), "7");
 	loop_poll(loop); /* sent, not confirmed */
 	ck_assert(!vmbus_serial_idle(vs));
+	ck_assert_str_eq(inspect_get(vmbus_serial_inspect, vs, "tx_in_flight"), "true");
 	settle();
 	ck_assert(vmbus_serial_idle(vs));
+	ck_assert_str_eq(inspect_get(vmbus_serial_inspect, vs, "state"), "\"running\"");
 	ck_assert_int_eq(read(far_end, buf, sizeof(buf)), 7);
 	ck_assert_str_eq(buf, "login: ");
 	teardown();

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
+#include "inspect_get.h"
 #include "le.h"
 #include "vmguest.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "unit.h"
@@ -656,12 +658,60 @@ START_TEST(same_identity_twice)
 }
 END_TEST
 
-UNIT_MAIN("devices/vmbus/server", linux_negotiates_5_3, version_6_answers_with_features,
-	  refused_versions_get_the_short_answer, messages_before_contact_are_ignored, offer_bytes,
-	  offers_twice_is_an_error, open_talk_close, teardown_waits_for_the_close,
-	  reopen_while_closing, device_refuses, hostile_opens, hostile_ring_hurts_only_its_channel,
-	  wrong_ids_are_ignored, modify_moves_the_interrupt, gpadl_ranges, gpadl_in_pieces,
-	  gpadl_count_is_bounded, rescind_then_release, rescind_answers_what_is_unfinished,
-	  unload_waits_for_devices, contact_without_unload_starts_over,
-	  contact_while_a_device_opens, pause_holds_messages_back, socket_request_refused,
-	  same_identity_twice)
+/* ---- inspect ------------------------------------------------------------------------------- */
+
+static const char *shown(const char *path)
+{
+	return inspect_get(vmbus_server_inspect, g.server, path);
+}
+
+START_TEST(inspect_follows_the_channel)
+{
+	struct vmguest_chan *c;
+	char path[64];
+
+	memset(&dev, 0, sizeof(dev));
+	vmguest_init(&g, VMBUS_COPPER, 0);
+	ck_assert_str_eq(shown("state"), "\"disconnected\"");
+	ck_assert_str_eq(shown("connection_info"), "error (not found)");
+	offer_echo();
+	vmguest_contact(&g, VMBUS_IRON, 0);
+	ck_assert_uint_eq(vmguest_offers(&g), 1);
+	ck_assert_str_eq(shown("state"), "\"connected\"");
+	ck_assert_str_eq(shown("connection_info/version"), "\"5.3\"");
+	c = vmguest_find(&g, &dev_id);
+	(void)snprintf(path, sizeof(path), "channels/%u/state", c->id);
+	ck_assert_str_eq(shown(path), "\"closed\"");
+	ck_assert(vmguest_open(&g, c, 8));
+	ck_assert_str_eq(shown(path), "\"open\"");
+	expect_echo(c, "hello");
+	(void)snprintf(path, sizeof(path), "channels/%u/pipe/received_bytes", c->id);
+	ck_assert_str_eq(shown(path), "5");
+	(void)snprintf(path, sizeof(path), "channels/%u/pipe/sent", c->id);
+	ck_assert_str_eq(shown(path), "1");
+	(void)snprintf(path, sizeof(path), "channels/%u/instance_id", c->id);
+	ck_assert_str_eq(shown(path), "\"22222222-0002-0003-0405-060708090a0b\"");
+	(void)snprintf(path, sizeof(path), "channels/%u/gpadls/%u/state", c->id, c->gpadl);
+	ck_assert_str_eq(shown(path), "\"accepted\"");
+	dev.defer = true;
+	send_chan(VMBUS_CLOSE_CHANNEL, c->id);
+	(void)snprintf(path, sizeof(path), "channels/%u/state", c->id);
+	ck_assert_str_eq(shown(path), "\"closing\"");
+	send_unload();
+	ck_assert_str_eq(shown("state"), "\"disconnecting\"");
+	ck_assert_str_eq(shown("next_action"), "\"unload\"");
+	vmbus_chan_close_done(dev.ch);
+	ck_assert_str_eq(shown("state"), "\"disconnected\"");
+	vmguest_fini(&g);
+}
+END_TEST
+
+UNIT_MAIN("devices/vmbus/server", inspect_follows_the_channel, linux_negotiates_5_3,
+	  version_6_answers_with_features, refused_versions_get_the_short_answer,
+	  messages_before_contact_are_ignored, offer_bytes, offers_twice_is_an_error,
+	  open_talk_close, teardown_waits_for_the_close, reopen_while_closing, device_refuses,
+	  hostile_opens, hostile_ring_hurts_only_its_channel, wrong_ids_are_ignored,
+	  modify_moves_the_interrupt, gpadl_ranges, gpadl_in_pieces, gpadl_count_is_bounded,
+	  rescind_then_release, rescind_answers_what_is_unfinished, unload_waits_for_devices,
+	  contact_without_unload_starts_over, contact_while_a_device_opens,
+	  pause_holds_messages_back, socket_request_refused, same_identity_twice)

@@ -30,7 +30,6 @@ struct core_write_stats {
 /**
  * core_write - dump one process
  * @ret_stats: filled on success
- * (which must not block for ever: the process stands still meanwhile); -EINVAL: itself
  * (which must itself not block for ever: the process stands still meanwhile); -EINVAL: itself
  */
 must_check int core_write(const struct core_write_cfg *cfg, struct core_write_stats *ret_stats);

@@ -147,6 +147,8 @@ static int make_streams(struct agent *a)
 {
 	int r = make_stream(a, LINK_COM1, &a->cfg.com_in[0], &a->cfg.com_out[0]);
 
+	if (r == 0)
+		r = make_stream(a, LINK_CORE, &a->cfg.core_fd, &a->cfg.core_fd);
 	if (r == 0 && a->cfg.com_in[1] >= 0)
 		r = make_stream(a, LINK_COM2, &a->cfg.com_in[1], &a->cfg.com_out[1]);
 	if (r == 0 && a->cfg.vtl2_console_out >= 0)
@@ -282,7 +284,7 @@ static void append_counts(char *buf, size_t size, const char *key, const uint64_
 
 static void send_report(struct agent *a, const struct session_report *rep)
 {
-	char buf[2048];
+	char buf[4096], notes[SESSION_NOTES], *save = NULL;
 
 	snprintf(buf, sizeof(buf),
 		 "end=%d\nvtl0_started=%d\nshim=%llu\nkernel=%llu\nvmbus=%llu\nget=%llu\nvtl0=%"
@@ -293,8 +295,13 @@ static void send_report(struct agent *a, const struct session_report *rep)
 	append_counts(buf, sizeof(buf), "vtl0_exits", rep->vtl0_exits);
 	append_counts(buf, sizeof(buf), "vtl2_exits", rep->vtl2_exits);
 	snprintf(buf + strlen(buf), sizeof(buf) - strlen(buf), "text=%s\n", rep->text);
+	set_text(notes, sizeof(notes), rep->notes);
+	for (char *line = strtok_r(notes, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
+		snprintf(buf + strlen(buf), sizeof(buf) - strlen(buf), "note=%s\n", line);
 	(void)!link_control(a->link, LINK_REPORT, 0, buf);
-	if (rep->end == SESSION_START_FAILED || rep->end == SESSION_VTL2_CRASH)
+	if (rep->end == SESSION_VTL2_CRASH)
+		a->status = SESSION_STATUS_VTL2_CRASH;
+	else if (rep->end == SESSION_START_FAILED)
 		a->status = STATUS_FAILED;
 }
 
@@ -354,6 +361,7 @@ static int open_things(struct agent *a, int link_fd)
 {
 	a->level = LOG_INFO;
 	a->dial_fd = -1;
+	a->cfg.core_fd = -1;
 	a->cfg.vps = 2;
 	a->cfg.stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (a->cfg.stop_fd < 0 || link_create(link_fd, &agent_link_ops, a, &a->link) < 0 ||

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* VTL2's crash MSRs. Context: the VP's thread. Spec: hypervisor 7. */
+/*
+ * VTL2's crash MSRs: what they say goes to the log, into the report of the end and, whole, into a
+ * file (dump_host.h). Context: the VP's thread. Spec: hypervisor 7.
+ */
 #pragma once
 
 #include "hvpart.h"

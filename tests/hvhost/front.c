@@ -19,6 +19,7 @@
 
 #include "agent.h"
 #include "cleanup.h"
+#include "core_files.h"
 #include "exec.h"
 #include "link.h"
 #include "outer.h"
@@ -52,6 +53,7 @@ struct front {
 	int agent_status, signal_no;
 	unsigned resets;
 	struct summary sum;
+	struct core_files cores;
 	uint8_t *held;
 	size_t held_len;
 	bool streaming; /* output goes straight to stdout: no repeat any more */
@@ -183,8 +185,25 @@ static void on_data(void *ctx, unsigned stream, const uint8_t *buf, size_t len)
 	case LINK_RECORD:
 		record(f, buf, len);
 		break;
+	case LINK_CORE:
+		core_files_data(&f->cores, buf, len);
+		break;
 	default:
 		break;
+	}
+}
+
+/* A crash file came: to the user, the log and the summary. */
+static void on_core(void *ctx, const char *sentence)
+{
+	struct front *f = ctx;
+
+	say("%s", sentence);
+	summary_note(&f->sum, sentence);
+	if (f->log_fd >= 0) {
+		write_all(f->log_fd, "hvhost: ", 8);
+		write_all(f->log_fd, sentence, strlen(sentence));
+		write_all(f->log_fd, "\n", 1);
 	}
 }
 
@@ -451,6 +470,7 @@ static int attempt(struct front *f, int *ret_wait)
 	r = send_config(f);
 	if (r == 0)
 		(void)!serve(f);
+	core_files_end(&f->cores);
 	link_destroy(f->link); /* the agent sees this and ends */
 	f->link = NULL;
 	while (waitpid(f->child, ret_wait, 0) < 0 && errno == EINTR)
@@ -517,6 +537,7 @@ static int run_attempts(struct front *f)
 		if (f->record_fd >= 0)
 			(void)!ftruncate(f->record_fd, 0);
 		summary_init(&f->sum);
+		core_files_init(&f->cores, f->o->core_dir, on_core, f);
 		f->power_off_sent = false;
 	}
 	f->sum.emulator_faults = faults;
@@ -633,6 +654,7 @@ int front_run(const struct opts *opts)
 	f->log_fd = f->sig_fd = f->listen_fd = f->record_fd = -1;
 	f->outer.trace_fd = f->outer.console_fd = -1;
 	summary_init(&f->sum);
+	core_files_init(&f->cores, opts->core_dir, on_core, f);
 	status = run(f);
 	close_things(f);
 	return status;

@@ -205,6 +205,7 @@ struct hvpart {
 	bool ended;
 	enum session_end end;
 	char end_text[256];
+	char *panic_text; /* what VTL2's crash registers said, or NULL; allocated */
 	int end_fd; /* eventfd, readable once ended */
 
 	_Atomic uint64_t kernel_entry_ns;

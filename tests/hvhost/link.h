@@ -35,6 +35,7 @@ enum link_stream {
 	LINK_VTL2_CONSOLE,
 	LINK_LOG,
 	LINK_RECORD, /* what the host receives, see record.h */
+	LINK_CORE, /* agent: crash files, core_stream.h */
 	LINK_FIRST_VSOCK,
 	LINK_FIRST_DIALLED = 48, /* from here on the agent opens */
 	LINK_MAX_STREAMS = 64,

@@ -29,6 +29,8 @@ static const char help_text[] =
 	"  --vtl2-console       show VTL2's console on stderr\n"
 	"  --vtl2-vsock PATH    Unix socket at which VTL2's vsock listeners are reached (hybrid vsock:\n"
 	"                       connect, send \"CONNECT <port>\\n\")\n"
+	"  --core-dir DIR       where crash dumps of VTL2 and its last words are put (default: the\n"
+	"                       current folder)\n"
 	"  --log FILE           write the log there (default: none)\n"
 	"  --record FILE        write everything the host receives from VTL2 there (record.h)\n"
 	"  --timeout S          give up after S seconds (exit status 124)\n"
@@ -39,8 +41,8 @@ static const char help_text[] =
 	"                       its memory is private from this host unless VTL2 shares it)\n"
 	"  --summary            print boot phases and exit counts at the end (stderr)\n"
 	"\n"
-	"Exit status: the script's (--exec); 0 after a power-off; 124 timeout; 125 hvhost or the\n"
-	"paravisor failed; 126 the emulator failed; 2 wrong usage.\n";
+	"Exit status: the script's (--exec); 0 after a power-off; 123 VTL2 crashed; 124 timeout; 125\n"
+	"hvhost or the paravisor failed; 126 the emulator failed; 2 wrong usage.\n";
 
 static int parse_u32(const char *text, uint32_t min, uint32_t max, uint32_t *ret_val)
 {
@@ -109,6 +111,7 @@ enum {
 	O_NO_COM2,
 	O_CONSOLE,
 	O_VSOCK,
+	O_CORE_DIR,
 	O_LOG,
 	O_RECORD,
 	O_TIMEOUT,
@@ -131,6 +134,7 @@ static const struct option long_opts[] = {
 	{ "no-exec-agent", no_argument, NULL, O_NO_COM2 },
 	{ "vtl2-console", no_argument, NULL, O_CONSOLE },
 	{ "vtl2-vsock", required_argument, NULL, O_VSOCK },
+	{ "core-dir", required_argument, NULL, O_CORE_DIR },
 	{ "log", required_argument, NULL, O_LOG },
 	{ "record", required_argument, NULL, O_RECORD },
 	{ "timeout", required_argument, NULL, O_TIMEOUT },
@@ -186,6 +190,9 @@ static int apply(struct opts *o, int opt, const char *arg)
 	case O_VSOCK:
 		o->vtl2_vsock = arg;
 		return 0;
+	case O_CORE_DIR:
+		o->core_dir = arg;
+		return *arg ? 0 : -EINVAL;
 	case O_LOG:
 		o->log_path = arg;
 		return 0;
@@ -216,7 +223,9 @@ static int apply(struct opts *o, int opt, const char *arg)
 
 int opts_parse(int argc, char **argv, struct opts *ret_opts)
 {
-	struct opts o = { .vps = 2, .memory_bytes = 512ull << 20, .vtl2_cmdline = "" };
+	struct opts o = {
+		.vps = 2, .memory_bytes = 512ull << 20, .vtl2_cmdline = "", .core_dir = "."
+	};
 	int opt, idx = 0;
 
 	opterr = 0;

@@ -20,6 +20,7 @@ struct opts {
 	const char *vtl2_vsock;
 	const char *log_path;
 	const char *record_path; /* of everything the host receives */
+	const char *core_dir; /* for crash files */
 	uint32_t timeout_s; /* 0 = none */
 	enum host_mode host;
 	const char *outer_dir; /* kernel, initramfs and modules of the outer VM */

@@ -149,6 +149,8 @@ void part_destroy(struct hvpart *part)
 	mem_host_destroy(&part->mem);
 	free(part->vps);
 	part->vps = NULL;
+	free(part->panic_text);
+	part->panic_text = NULL;
 	if (part->sys.fd >= 0)
 		kvm_sys_close(&part->sys);
 	if (part->end_fd >= 0)

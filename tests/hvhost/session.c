@@ -3,12 +3,15 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "com3.h"
+#include "core_stream.h"
+#include "dump_host.h"
 #include "get_host.h"
 #include "hvpart.h"
 #include "igvm_boot.h"
@@ -36,6 +39,7 @@ struct session {
 	struct get_host *get;
 	struct serial_host *serial[SESSION_COMS];
 	struct vsock_host *vsock;
+	struct dump_host *dump;
 	uint32_t threads; /* VP threads that run */
 };
 
@@ -50,6 +54,22 @@ static int fail(struct session *s, int err, const char *what)
 	if (err < 0 && !s->rep->text[0])
 		snprintf(s->rep->text, sizeof(s->rep->text), "%s: %s", what, strerror(-err));
 	return err;
+}
+
+/* A line for the summary; when there is no more room the first ones are what counts. */
+static void add_note(struct session *s, const char *fmt, ...) printf_like(2, 3);
+static void add_note(struct session *s, const char *fmt, ...)
+{
+	char line[400];
+	size_t len = strlen(s->rep->notes);
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = vsnprintf(line, sizeof(line), fmt, ap);
+	va_end(ap);
+	if (n > 0 && len + strlen(line) + 2 < sizeof(s->rep->notes))
+		snprintf(s->rep->notes + len, sizeof(s->rep->notes) - len, "%s\n", line);
 }
 
 /* --- callbacks on the device thread ----------------------------------------------------------- */
@@ -134,20 +154,27 @@ static void on_start_vtl0(void *ctx, bool ok, const char *text)
 
 static void on_crash(void *ctx, const struct get_host_crash *c)
 {
-	(void)ctx;
-	log_warn_rl(CONF,
-		    "vp %u: VTL%u reported a crash: %#llx %#llx %#llx %#llx %#llx, control %#llx",
-		    c->vp, c->last_vtl, (unsigned long long)c->params[0],
-		    (unsigned long long)c->params[1], (unsigned long long)c->params[2],
-		    (unsigned long long)c->params[3], (unsigned long long)c->params[4],
-		    (unsigned long long)c->control);
+	struct session *s = ctx;
+	char text[256];
+
+	snprintf(text, sizeof(text),
+		 "VTL%u crashed on vp %u: parameters %#llx %#llx %#llx %#llx %#llx, control %#llx",
+		 c->last_vtl, c->vp, (unsigned long long)c->params[0],
+		 (unsigned long long)c->params[1], (unsigned long long)c->params[2],
+		 (unsigned long long)c->params[3], (unsigned long long)c->params[4],
+		 (unsigned long long)c->control);
+	log_warn_rl(CONF, "%s", text);
+	add_note(s, "%s", text);
 }
 
 static void on_triple_fault(void *ctx, uint32_t vp, uint32_t type, const char *regs_text)
 {
-	(void)ctx;
+	struct session *s = ctx;
+	const bool some = regs_text && *regs_text;
+
 	log_warn_rl(CONF, "vp %u: VTL0 triple fault (%u): %s", vp, type,
-		    regs_text ? regs_text : "");
+		    some ? regs_text : "no registers");
+	add_note(s, "VTL0 triple fault on vp %u: %s", vp, some ? regs_text : "no registers");
 }
 
 static void on_event(void *ctx, uint32_t event_id)
@@ -300,6 +327,14 @@ static int make_devices(struct session *s)
 		if (gcfg.com_enabled[i])
 			r = serial_host_create(&scfg, &s->serial[i]);
 	}
+	if (r == 0) {
+		const struct dump_host_cfg dcfg = { .server = gcfg.server,
+						    .loop = s->loop,
+						    .out_fd = cfg->core_fd,
+						    .max_bytes = CORE_BYTES_MAX };
+
+		r = dump_host_create(&dcfg, &s->dump);
+	}
 	if (r == 0 && cfg->vsock_path) {
 		const struct vsock_host_cfg vs = { .server = gcfg.server,
 						   .loop = s->loop,
@@ -395,6 +430,7 @@ static void tear_down(struct session *s)
 	for (unsigned int i = 0; i < SESSION_COMS; i++)
 		serial_host_destroy(s->serial[i]);
 	vsock_host_destroy(s->vsock);
+	dump_host_destroy(s->dump);
 	get_host_destroy(s->get);
 	if (s->part->vmbus)
 		vmbus_host_destroy(s->part->vmbus);
@@ -418,6 +454,8 @@ static void report(struct session *s)
 	const struct hvpart *part = s->part;
 	struct session_report *rep = s->rep;
 
+	if (part->panic_text)
+		dump_host_file(s->dump, "panic", part->panic_text, strlen(part->panic_text));
 	rep->end = part->end;
 	rep->kernel_entry_ns = atomic_load(&part->kernel_entry_ns);
 	snprintf(rep->text, sizeof(rep->text), "%s", part->end_text);

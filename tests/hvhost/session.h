@@ -12,6 +12,9 @@
 
 #define SESSION_MAX_VPS 1024
 #define SESSION_COMS 2
+#define SESSION_NOTES 1024
+/* Exit status of a run that ended because VTL2 crashed. */
+#define SESSION_STATUS_VTL2_CRASH 123
 
 enum session_isolation {
 	SESSION_ISO_IMAGE, /* what the image says it is for */
@@ -31,6 +34,7 @@ struct session_cfg {
 	int vtl2_console_in; /* VTL2's COM3; -1 for both: VTL2 has none */
 	int vtl2_console_out;
 	const char *vsock_path; /* Unix socket to create: hybrid vsock of VTL2; NULL = none */
+	int core_fd; /* crash dumps of VTL2 and its last words go there (core_stream.h); -1: none */
 	int stop_fd; /* becomes readable: end the session */
 	bool faithful; /* MMIO intercepts carry the guest's real instruction bytes */
 	enum session_isolation isolation;
@@ -48,6 +52,7 @@ enum session_end {
 struct session_report {
 	enum session_end end;
 	char text[256]; /* why, for the last line of a run */
+	char notes[SESSION_NOTES]; /* what else is worth telling, a line each */
 	bool vtl0_started; /* the paravisor reported success */
 	/* ns since the session began; 0 = not reached */
 	uint64_t shim_entry_ns, kernel_entry_ns, vmbus_ns, get_ns, vtl0_start_ns;

@@ -17,6 +17,13 @@ void summary_init(struct summary *s)
 	s->end = -1;
 }
 
+void summary_note(struct summary *s, const char *text)
+{
+	if (s->n_notes < SUMMARY_NOTES)
+		snprintf(s->notes[s->n_notes], sizeof(s->notes[0]), "%s", text);
+	s->n_notes++;
+}
+
 static void parse_counts(uint64_t *ret_n, const char *val)
 {
 	char *end;
@@ -59,13 +66,15 @@ static void report_line(struct summary *s, const char *line)
 		parse_counts(s->vtl0_exits, val);
 	else if (strncmp(line, "vtl2_exits=", 11) == 0)
 		parse_counts(s->vtl2_exits, val);
+	else if (strncmp(line, "note=", 5) == 0)
+		summary_note(s, val);
 	else if (strncmp(line, "text=", 5) == 0)
 		snprintf(s->text, sizeof(s->text), "%s", val);
 }
 
 void summary_report(struct summary *s, const char *text)
 {
-	char buf[2048], *save = NULL;
+	char buf[4096], *save = NULL;
 
 	snprintf(buf, sizeof(buf), "%s", text);
 	for (char *line = strtok_r(buf, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
@@ -129,6 +138,10 @@ void summary_print(const struct summary *s, unsigned resets)
 		fprintf(stderr, "guest restarts: %u\n", resets);
 	if (s->emulator_faults)
 		fprintf(stderr, "emulator faults (runs repeated): %u\n", s->emulator_faults);
+	for (unsigned i = 0; i < MIN(s->n_notes, (unsigned)SUMMARY_NOTES); i++)
+		fprintf(stderr, "crash: %s\n", s->notes[i]);
+	if (s->n_notes > SUMMARY_NOTES)
+		fprintf(stderr, "crash: and %u more\n", s->n_notes - SUMMARY_NOTES);
 	if (s->text[0])
 		fprintf(stderr, "end: %s\n", s->text);
 }

@@ -108,10 +108,13 @@ static bool wants_read(const struct diag_ctl *c)
 /* What to wait for now; the end when there is nothing left to wait for. */
 static void ctl_update(struct diag_ctl *c)
 {
-	const uint32_t events = (wants_read(c) ? POLLIN : 0u) | (c->out_bytes ? POLLOUT : 0u);
+	uint32_t events = (wants_read(c) ? POLLIN : 0u) | (c->out_bytes ? POLLOUT : 0u);
 
 	if (c->fd < 0)
 		return;
+	/* Without anything to do, whether the client has gone for good still matters. */
+	if (!events)
+		events = POLLHUP;
 	if ((c->eof && !c->n_calls && !c->out_bytes) || diag_watch_set(&c->watch, events) < 0)
 		ctl_close(c);
 }

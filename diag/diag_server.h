@@ -34,12 +34,12 @@
 #define DIAG_MAX_EXITED 64u /* exit codes kept for Wait; one more forgets the oldest */
 #define DIAG_MAX_ARGS 4096u /* elements of all lists of one request together */
 #define DIAG_FRAME_MAX (1u << 20) /* bytes of a request; longer ones are skipped and refused */
-#define DIAG_FRAMES_MAX (4u << 20) /* bytes of unfinished requests of all connections */
+#define DIAG_FRAMES_MAX (2u << 20) /* bytes of unfinished requests of all connections */
 #define DIAG_ANSWER_MAX (4u << 20) /* bytes of one answer */
-#define DIAG_ANSWERS_MAX (8u << 20) /* bytes of answers that clients have not read yet */
+#define DIAG_ANSWERS_MAX (6u << 20) /* bytes of answers that clients have not read yet */
 #define DIAG_STALL_NS (60u * 1000000000ull) /* an answer that does not move ends the connection */
 /* All of the above, one request being decoded, and the bookkeeping. */
-#define DIAG_MEMORY_MAX (20u << 20)
+#define DIAG_MEMORY_MAX (18u << 20)
 
 /*
  * One request that the owner is asked. It stays valid until the owner completes it by exactly one

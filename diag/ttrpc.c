@@ -7,8 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FIRST_CAP 4096u
-
 /* Where skipped bytes go; nobody reads them. */
 static uint8_t waste[16384];
 
@@ -35,11 +33,17 @@ void ttrpc_reader_init(struct ttrpc_reader *r, struct ttrpc_pool *pool, uint32_t
 	*r = (struct ttrpc_reader){ .pool = pool, .len_max = len_max };
 }
 
+/* The first bytes are free, so that nobody's large messages keep others from sending small ones. */
+static size_t charge(size_t cap)
+{
+	return cap > TTRPC_FREE_LEN ? cap - TTRPC_FREE_LEN : 0;
+}
+
 static void drop_msg(struct ttrpc_reader *r)
 {
 	free(r->msg);
 	r->msg = NULL;
-	r->pool->used -= r->cap;
+	r->pool->used -= charge(r->cap);
 	r->cap = 0;
 }
 
@@ -52,15 +56,15 @@ void ttrpc_reader_fini(struct ttrpc_reader *r)
 /* Room for at least one more byte of the message; false = the pool or the heap is empty. */
 static bool grow(struct ttrpc_reader *r)
 {
-	size_t cap = MIN((size_t)r->head.len, r->cap ? r->cap * 2 : FIRST_CAP);
+	size_t cap = MIN((size_t)r->head.len, r->cap ? r->cap * 2 : TTRPC_FREE_LEN);
 	uint8_t *p;
 
-	if (cap - r->cap > r->pool->max - r->pool->used)
+	if (charge(cap) - charge(r->cap) > r->pool->max - r->pool->used)
 		return false;
 	p = realloc(r->msg, cap);
 	if (!p)
 		return false;
-	r->pool->used += cap - r->cap;
+	r->pool->used += charge(cap) - charge(r->cap);
 	r->msg = p;
 	r->cap = cap;
 	return true;

@@ -19,6 +19,7 @@
 #define TTRPC_REQUEST 1u
 #define TTRPC_RESPONSE 2u
 #define TTRPC_LEN_MAX 0xffffffu /* of the protocol */
+#define TTRPC_FREE_LEN 4096u /* bytes that every reader may have besides the pool */
 
 struct ttrpc_header {
 	uint32_t len;
@@ -28,7 +29,7 @@ struct ttrpc_header {
 
 struct ttrpc_pool {
 	size_t used;
-	size_t max; /* bytes of all messages being read */
+	size_t max; /* bytes of all messages being read, less TTRPC_FREE_LEN of each */
 };
 
 enum ttrpc_event {

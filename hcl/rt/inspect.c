@@ -21,6 +21,7 @@
 #include <string.h>
 
 #define WHY_MAX 512 /* bytes of the reason of a refused update */
+#define UNLIMITED "unlimited"
 
 struct inspect {
 	struct inspect_tree *tree;
@@ -441,25 +442,46 @@ static const char *bool_error(const char *text, bool *ret_val)
 	return "provided string was not `true` or `false`";
 }
 
-static const char *type_error(enum inspect_kind kind, const char *text)
+static const char *u64_error(const char *text)
 {
-	uint64_t u;
-	bool b;
+	uint64_t val;
 
-	if (kind == INSPECT_UNSIGNED)
-		return number_error(text, &u);
-	return kind == INSPECT_BOOL ? bool_error(text, &b) : NULL;
+	return number_error(text, &val);
 }
 
+static const char *flag_error(const char *text)
+{
+	bool val;
+
+	return bool_error(text, &val);
+}
+
+static const char *limit_error(const char *text)
+{
+	return strcmp(text, UNLIMITED) == 0 ? NULL : u64_error(text);
+}
+
+static const char *no_error(const char *text)
+{
+	(void)text;
+	return NULL;
+}
+
+/* A value that can be changed: what its text must be, who takes it. */
+struct mut {
+	const char *(*error)(const char *text);
+	inspect_update_fn update;
+	void *ctx;
+};
+
 /* The update itself, when the request is one and means this entry. false: it was not made. */
-static bool take_update(struct inspect *in, struct entry *e, enum inspect_kind kind,
-			inspect_update_fn update, void *ctx)
+static bool take_update(struct inspect *in, struct entry *e, const struct mut *m)
 {
 	char buf[WHY_MAX] = "";
-	const char *why = type_error(kind, in->update);
+	const char *why = m->error(in->update);
 	struct inspect_node *n;
 
-	if (!why && update(ctx, in->update, buf, sizeof(buf)) == 0)
+	if (!why && m->update(m->ctx, in->update, buf, sizeof(buf)) == 0)
 		return true;
 	if (!why) {
 		buf[sizeof(buf) - 1] = 0;
@@ -478,14 +500,14 @@ static bool take_update(struct inspect *in, struct entry *e, enum inspect_kind k
 
 /* The node to show, the new value as text in @ret_new when there is one; NULL: nothing to show. */
 static struct inspect_node *leaf_mut(struct inspect *in, struct entry *e, enum inspect_kind kind,
-				     inspect_update_fn update, void *ctx, const char **ret_new)
+				     const struct mut *m, const char **ret_new)
 {
 	struct inspect_node *n;
 
 	*ret_new = NULL;
 	if (!in->update || (e->rest && *e->rest))
 		return leaf(in, e, kind);
-	if (!take_update(in, e, kind, update, ctx))
+	if (!take_update(in, e, m))
 		return NULL;
 	*ret_new = in->update;
 	n = add_node(e, kind);
@@ -496,13 +518,14 @@ static struct inspect_node *leaf_mut(struct inspect *in, struct entry *e, enum i
 void inspect_mut_str(struct inspect *in, enum inspect_sens sens, const char *name, const char *val,
 		     inspect_update_fn update, void *ctx)
 {
+	const struct mut m = { no_error, update, ctx };
 	struct inspect_node *n;
 	const char *new;
 	struct entry e;
 
 	if (!place(in, sens, name, &e))
 		return;
-	n = leaf_mut(in, &e, INSPECT_STRING, update, ctx, &new);
+	n = leaf_mut(in, &e, INSPECT_STRING, &m, &new);
 	if (n) {
 		new = new ? new : val;
 		set_data(in, n, new, strlen(new));
@@ -512,13 +535,14 @@ void inspect_mut_str(struct inspect *in, enum inspect_sens sens, const char *nam
 void inspect_mut_u64(struct inspect *in, enum inspect_sens sens, const char *name, uint64_t val,
 		     inspect_update_fn update, void *ctx)
 {
+	const struct mut m = { u64_error, update, ctx };
 	struct inspect_node *n;
 	const char *new;
 	struct entry e;
 
 	if (!place(in, sens, name, &e))
 		return;
-	n = leaf_mut(in, &e, INSPECT_UNSIGNED, update, ctx, &new);
+	n = leaf_mut(in, &e, INSPECT_UNSIGNED, &m, &new);
 	if (n) {
 		n->u64 = val;
 		if (new)
@@ -529,17 +553,40 @@ void inspect_mut_u64(struct inspect *in, enum inspect_sens sens, const char *nam
 void inspect_mut_bool(struct inspect *in, enum inspect_sens sens, const char *name, bool val,
 		      inspect_update_fn update, void *ctx)
 {
+	const struct mut m = { flag_error, update, ctx };
 	struct inspect_node *n;
 	const char *new;
 	struct entry e;
 
 	if (!place(in, sens, name, &e))
 		return;
-	n = leaf_mut(in, &e, INSPECT_BOOL, update, ctx, &new);
+	n = leaf_mut(in, &e, INSPECT_BOOL, &m, &new);
 	if (n) {
 		n->b = val;
 		if (new)
 			(void)bool_error(new, &n->b);
+	}
+}
+
+void inspect_mut_limit(struct inspect *in, enum inspect_sens sens, const char *name, uint64_t val,
+		       inspect_update_fn update, void *ctx)
+{
+	const struct mut m = { limit_error, update, ctx };
+	struct inspect_node *n;
+	const char *new;
+	struct entry e;
+
+	if (!place(in, sens, name, &e))
+		return;
+	n = leaf_mut(in, &e, INSPECT_UNSIGNED, &m, &new);
+	if (!n)
+		return;
+	if (new &&number_error(new, &val))
+		val = UINT64_MAX;
+	n->u64 = val;
+	if (val == UINT64_MAX) {
+		n->kind = INSPECT_STRING;
+		set_data(in, n, UNLIMITED, strlen(UNLIMITED));
 	}
 }
 

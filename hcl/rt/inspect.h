@@ -150,6 +150,9 @@ void inspect_mut_u64(struct inspect *in, enum inspect_sens sens, const char *nam
 		     inspect_update_fn update, void *ctx);
 void inspect_mut_bool(struct inspect *in, enum inspect_sens sens, const char *name, bool val,
 		      inspect_update_fn update, void *ctx);
+/* A number or, for UINT64_MAX, the word "unlimited". */
+void inspect_mut_limit(struct inspect *in, enum inspect_sens sens, const char *name, uint64_t val,
+		       inspect_update_fn update, void *ctx);
 /* A directory shown by somebody else; @remote is the caller's name for him. */
 void inspect_remote(struct inspect *in, enum inspect_sens sens, const char *name, uint32_t remote);
 /* Is anything below wanted? Lets a directory skip work whose results nobody sees. */

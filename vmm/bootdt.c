@@ -94,6 +94,26 @@ static int parse_memory(const void *fdt, int node, struct bootdt *dt)
 	return r;
 }
 
+/* /openhcl/accepted-memory@x: one (address, size) pair. */
+static int parse_accepted(const void *fdt, int node, struct bootdt *dt)
+{
+	int len;
+	const uint8_t *reg = fdt_getprop(fdt, node, "reg", &len);
+	struct bootdt_range r = { 0 };
+	gpa_t end;
+
+	if (!reg || len != 16)
+		return -EBADMSG;
+	r.base = be64_load(reg);
+	r.len = be64_load(reg + 8);
+	if (!r.len || !is_aligned(r.base | r.len, KEEL_PAGE_SIZE) || ckd_add(&end, r.base, r.len))
+		return -EBADMSG;
+	if (dt->n_accepted == BOOTDT_MAX_ACCEPTED)
+		return -E2BIG;
+	dt->accepted[dt->n_accepted++] = r;
+	return 0;
+}
+
 static int parse_isolation(const void *fdt, int node, enum bootdt_isolation *ret_iso)
 {
 	static const char *const names[] = {
@@ -125,11 +145,14 @@ static int parse_openhcl(const void *fdt, struct bootdt *dt)
 	if (parent < 0)
 		return -EBADMSG;
 	r = parse_isolation(fdt, parent, &dt->isolation);
-	fdt_for_each_subnode(node, fdt, parent) {
+	fdt_for_each_subnode(node, fdt, parent)
+	{
 		if (r)
 			break;
 		if (node_is(fdt, node, "memory@"))
 			r = parse_memory(fdt, node, dt);
+		else if (node_is(fdt, node, "accepted-memory@"))
+			r = parse_accepted(fdt, node, dt);
 	}
 	return r;
 }
@@ -161,7 +184,8 @@ static int parse_cpus(const void *fdt, struct bootdt *dt)
 
 	if (parent < 0)
 		return -EBADMSG;
-	fdt_for_each_subnode(node, fdt, parent) {
+	fdt_for_each_subnode(node, fdt, parent)
+	{
 		if (r)
 			break;
 		if (node_is(fdt, node, "cpu@"))
@@ -196,7 +220,8 @@ static int parse(const void *fdt, struct bootdt *dt)
 	dt->mem = calloc(BOOTDT_MAX_RANGES, sizeof(*dt->mem));
 	dt->apic_ids = calloc(BOOTDT_MAX_VPS, sizeof(*dt->apic_ids));
 	dt->nodes = calloc(BOOTDT_MAX_VPS, sizeof(*dt->nodes));
-	if (!dt->mem || !dt->apic_ids || !dt->nodes)
+	dt->accepted = calloc(BOOTDT_MAX_ACCEPTED, sizeof(*dt->accepted));
+	if (!dt->mem || !dt->apic_ids || !dt->nodes || !dt->accepted)
 		return -ENOMEM;
 	r = parse_openhcl(fdt, dt);
 	if (r == 0)
@@ -205,6 +230,8 @@ static int parse(const void *fdt, struct bootdt *dt)
 		r = sort_and_check(dt->mem, dt->n_mem);
 	if (r == 0)
 		r = sort_and_check(dt->mmio, dt->n_mmio);
+	if (r == 0)
+		r = sort_and_check(dt->accepted, dt->n_accepted);
 	dt->boot_start_100ns = get_u64(fdt, 0, "reftime_boot_start");
 	dt->boot_end_100ns = get_u64(fdt, 0, "reftime_boot_end");
 	return r;
@@ -255,5 +282,6 @@ void bootdt_fini(struct bootdt *dt)
 	free(dt->mem);
 	free(dt->apic_ids);
 	free(dt->nodes);
+	free(dt->accepted);
 	*dt = (struct bootdt){ 0 };
 }

@@ -17,6 +17,7 @@
 #define BOOTDT_MAX_BYTES (1u << 20)
 #define BOOTDT_MAX_RANGES 1024u
 #define BOOTDT_MAX_VPS 2048u
+#define BOOTDT_MAX_ACCEPTED 256u
 #define BOOTDT_TYPES (BOOTMEM_PERSISTED_STATE + 1u)
 
 enum bootdt_isolation { BOOTDT_ISO_NONE, BOOTDT_ISO_VBS, BOOTDT_ISO_SNP, BOOTDT_ISO_TDX };
@@ -37,6 +38,9 @@ struct bootdt {
 	uint32_t *nodes; /* NUMA node by VP index */
 	uint32_t n_vps;
 	enum bootdt_isolation isolation;
+	struct bootdt_range
+		*accepted; /* isolated: what the loader accepted; type, node 0; ascending */
+	size_t n_accepted;
 	uint64_t boot_start_100ns, boot_end_100ns; /* hypervisor reference time; 0 = not given */
 };
 

@@ -283,7 +283,7 @@ static int read_boot_info(struct vm *vm)
 
 	if (r)
 		return why("boot device tree", r);
-	if (vm->dt.isolation != BOOTDT_ISO_NONE) {
+	if (vm->dt.isolation > BOOTDT_ISO_VBS) {
 		log_err(ALLOWED, "hardware isolation is not supported yet");
 		return -EOPNOTSUPP;
 	}
@@ -292,6 +292,10 @@ static int read_boot_info(struct vm *vm)
 	r = vm_memory_split(&vm->dt, &vm->ram, &vm->n_ram, &vm->prot, &vm->n_prot);
 	if (r)
 		return why("memory map", r);
+	if (vm->dt.isolation == BOOTDT_ISO_VBS)
+		r = why("VTL0's memory", vm_memory_accept(&vm->hvc, &vm->dt, vm->ram, vm->n_ram));
+	if (r)
+		return r;
 	r = vm_memory_map(vm->vtl_fd, vm->ram, vm->n_ram, &vm->gm);
 	if (r)
 		return why("mapping of VTL0 memory", r);

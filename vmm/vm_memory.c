@@ -43,6 +43,35 @@ int vm_memory_split(const struct bootdt *dt, struct gpa_range **ret_ram, size_t 
 	return 0;
 }
 
+static int accept_run(struct hvc *h, gpa_t from, gpa_t to)
+{
+	if (from >= to)
+		return 0;
+	return hvc_accept_pages(h, from >> KEEL_PAGE_SHIFT, (to - from) >> KEEL_PAGE_SHIFT);
+}
+
+int vm_memory_accept(struct hvc *h, const struct bootdt *dt, const struct gpa_range *ram, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		gpa_t at = ram[i].base, end = at + ram[i].len;
+		int r = 0;
+
+		for (size_t k = 0; k < dt->n_accepted && r == 0; k++) {
+			const struct bootdt_range *a = &dt->accepted[k];
+
+			if (a->base + a->len <= at || a->base >= end)
+				continue;
+			r = accept_run(h, at, a->base);
+			at = a->base + a->len;
+		}
+		if (r == 0)
+			r = accept_run(h, at, end);
+		if (r)
+			return r;
+	}
+	return 0;
+}
+
 int vm_memory_map(int vtl_fd, const struct gpa_range *ram, size_t n, struct gmem **ret_gm)
 {
 	auto_free struct vtl_low_range *low = calloc(n, sizeof(*low));

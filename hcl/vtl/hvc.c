@@ -15,6 +15,8 @@
 
 /* Trips without any progress before a call is given up: the hypervisor interrupts long calls. */
 #define MAX_IDLE_TRIPS 10000u
+/* Pages accepted by one call, as if each were listed behind its header. */
+#define ACCEPT_MAX 509u
 
 static const uint16_t allowed_codes[] = {
 	HVCALL_GET_VP_REGISTERS,
@@ -28,6 +30,7 @@ static const uint16_t allowed_codes[] = {
 	HVCALL_CHECK_SPARSE_GPA_VTL_ACCESS,
 	HVCALL_ASSERT_VIRTUAL_INTERRUPT,
 	HVCALL_GET_VP_INDEX_FROM_APIC_ID,
+	HVCALL_ACCEPT_GPA_PAGES,
 };
 
 static int kernel_call(void *ctx, uint64_t control, const void *in, uint32_t in_len, void *ret_out,
@@ -221,6 +224,35 @@ int hvc_translate(struct hvc *h, vpidx_t vp, uint64_t flags, uint64_t gva_page,
 
 	return hvc_simple(h, HVCALL_TRANSLATE_VIRTUAL_ADDRESS_EX, &in, sizeof(in), ret_out,
 			  sizeof(*ret_out));
+}
+
+int hvc_accept_pages(struct hvc *h, gpn_t gpn, uint64_t pages)
+{
+	struct hv_accept_gpa_in in = { .partition = HV_PARTITION_SELF,
+				       .attributes = HV_ACCEPT_RAM };
+	unsigned int idle = 0;
+
+	while (pages) {
+		uint32_t n = (uint32_t)MIN(pages, (uint64_t)ACCEPT_MAX), reps;
+		uint64_t result;
+		int r;
+
+		in.gpn = gpn;
+		r = h->ops->call(h->ctx, HV_CONTROL_MAKE(HVCALL_ACCEPT_GPA_PAGES, n, 0), &in,
+				 sizeof(in), NULL, 0, &result);
+		if (r < 0)
+			return r;
+		r = HV_RESULT_STATUS(result);
+		if (r != HV_OK && r != HV_TIMEOUT)
+			return r;
+		reps = r == HV_OK ? n : MIN(HV_RESULT_REPS(result), n);
+		idle = reps ? 0 : idle + 1;
+		if (idle == MAX_IDLE_TRIPS)
+			return -ETIMEDOUT;
+		gpn += reps;
+		pages -= reps;
+	}
+	return 0;
 }
 
 int hvc_vp_index(struct hvc *h, const uint32_t *apic_ids, size_t n, uint32_t *ret_vps)

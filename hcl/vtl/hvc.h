@@ -30,7 +30,7 @@ struct hvc {
 };
 
 /**
- * hvc_open - open the device with the allow list of a partition without hardware isolation
+ * hvc_open - open the device with the allow list of partitions without hardware isolation
  * Returns: 0, -errno
  */
 must_check int hvc_open(struct hvc *h);
@@ -85,6 +85,12 @@ must_check int hvc_assert_interrupt(struct hvc *h, const struct hvc_interrupt *i
  */
 must_check int hvc_translate(struct hvc *h, vpidx_t vp, uint64_t flags, uint64_t gva_page,
 			     struct hv_translate_ex_out *ret_out);
+
+/**
+ * hvc_accept_pages - take over memory of lower VTLs that the host gave an isolated partition
+ * @gpn, @pages: not accepted yet; afterwards private, with VTL0's default permissions
+ */
+must_check int hvc_accept_pages(struct hvc *h, gpn_t gpn, uint64_t pages);
 
 /* VP indices of APIC ids, in the calling partition's VTL0. */
 must_check int hvc_vp_index(struct hvc *h, const uint32_t *apic_ids, size_t n, uint32_t *ret_vps);

@@ -199,6 +199,14 @@ static void vtl2_dead(struct hvvp *vp, const char *what)
 		 (unsigned long long)vp->vtl2_rip, (unsigned long long)vp->vtl2_rsp);
 }
 
+/* Isolated partition: VTL2 has only what it accepted. */
+static void vtl2_unaccepted(struct hvvp *vp, gpa_t gpa)
+{
+	part_end(vp->part, SESSION_VTL2_CRASH,
+		 "VTL2 touched memory at %#llx on VP %u that it has not accepted, at RIP %#llx",
+		 (unsigned long long)gpa, vp->index, (unsigned long long)vp_regs(vp, VTL2)->rip);
+}
+
 static void vtl2_exit(struct hvvp *vp)
 {
 	struct kvm_run *run = vp->vtl[VTL2].cpu.run;
@@ -213,6 +221,10 @@ static void vtl2_exit(struct hvvp *vp)
 		break;
 	case KVM_EXIT_MMIO:
 		vp_count(vp, VTL2, SESSION_EXIT_MMIO);
+		if (mem_host_ptr(&vp->part->mem, run->mmio.phys_addr, 1)) {
+			vtl2_unaccepted(vp, run->mmio.phys_addr);
+			break;
+		}
 		if (!run->mmio.is_write)
 			memset(run->mmio.data, 0xff, sizeof(run->mmio.data));
 		log_debug_rl(ALLOWED, "vp %u: VTL2 touched %#llx, where nothing is", vp->index,

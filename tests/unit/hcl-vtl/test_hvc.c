@@ -185,6 +185,37 @@ START_TEST(interrupt_encodes)
 }
 END_TEST
 
+START_TEST(accepting_continues)
+{
+	struct hv_accept_gpa_in in;
+
+	setup();
+	ck_assert_int_eq(hvc_accept_pages(&h, 0x100, 1200), 0);
+	ck_assert_uint_eq(f.trips, 3);
+	ck_assert_uint_eq(HV_CONTROL_REP_COUNT(f.control), 1200 - 2 * 509);
+	memcpy(&in, f.in, sizeof(in));
+	ck_assert_uint_eq(in.gpn, 0x100 + 2 * 509);
+	ck_assert_uint_eq(f.in_len, sizeof(in));
+	/* Interrupted: goes on where it was. */
+	setup();
+	f.max_reps = 100;
+	f.timeouts = 3;
+	ck_assert_int_eq(hvc_accept_pages(&h, 0, 250), 0);
+	ck_assert_uint_eq(f.trips, 3 + 3);
+	memcpy(&in, f.in, sizeof(in));
+	ck_assert_uint_eq(in.gpn, 200);
+	setup();
+	f.fail_with = HV_INVALID_PARAMETER;
+	ck_assert_int_eq(hvc_accept_pages(&h, 0, 1), HV_INVALID_PARAMETER);
+	setup();
+	f.timeouts = 1000000;
+	ck_assert_int_eq(hvc_accept_pages(&h, 0, 1), -ETIMEDOUT);
+	setup();
+	f.err = -EIO;
+	ck_assert_int_eq(hvc_accept_pages(&h, 0, 1), -EIO);
+}
+END_TEST
+
 UNIT_MAIN("hcl-vtl/hvc", simple_passes_status_and_errno, simple_retries_timeout_but_not_for_ever,
 	  rep_in_pages_and_pieces, rep_failure_reports_progress, rep_does_not_believe_too_much,
-	  register_calls_encode, interrupt_encodes)
+	  register_calls_encode, interrupt_encodes, accepting_continues)

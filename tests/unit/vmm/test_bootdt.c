@@ -56,6 +56,20 @@ static void put_cpus(uint32_t n)
 	ck_assert_int_eq(fdt_end_node(fdt), 0);
 }
 
+static const struct mem *build_accepted;
+static size_t n_build_accepted;
+
+static void put_accepted(const struct mem *m)
+{
+	const fdt64_t reg[2] = { cpu_to_fdt64(m->base), cpu_to_fdt64(m->len) };
+	char name[64];
+
+	(void)snprintf(name, sizeof(name), "accepted-memory@%llx", (unsigned long long)m->base);
+	ck_assert_int_eq(fdt_begin_node(fdt, name), 0);
+	ck_assert_int_eq(fdt_property(fdt, "reg", reg, sizeof(reg)), 0);
+	ck_assert_int_eq(fdt_end_node(fdt), 0);
+}
+
 static size_t build(const struct mem *mem, size_t n, uint32_t cpus, const char *isolation)
 {
 	ck_assert_int_eq(fdt_create(fdt, (int)sizeof(fdt)), 0);
@@ -69,6 +83,8 @@ static size_t build(const struct mem *mem, size_t n, uint32_t cpus, const char *
 			 0);
 	for (size_t i = 0; i < n; i++)
 		put_mem(&mem[i]);
+	for (size_t i = 0; i < n_build_accepted; i++)
+		put_accepted(&build_accepted[i]);
 	ck_assert_int_eq(fdt_end_node(fdt), 0);
 	ck_assert_int_eq(fdt_end_node(fdt), 0);
 	ck_assert_int_eq(fdt_finish(fdt), 0);
@@ -166,4 +182,83 @@ START_TEST(damaged_trees)
 }
 END_TEST
 
-UNIT_MAIN("vmm/bootdt", good_tree, bad_ranges, bad_trees, damaged_trees)
+/* --- isolation ------------------------------------------------------------------------------- */
+
+static struct gpa_range calls[8];
+static size_t n_calls;
+
+static int on_call(void *ctx, uint64_t control, const void *in, uint32_t in_len, void *ret_out,
+		   uint32_t out_len, uint64_t *ret_result)
+{
+	struct hv_accept_gpa_in a;
+
+	ck_assert_uint_eq(in_len, sizeof(a));
+	memcpy(&a, in, sizeof(a));
+	ck_assert_uint_eq(a.attributes, HV_ACCEPT_RAM);
+	ck_assert_uint_eq(HV_CONTROL_CODE(control), HVCALL_ACCEPT_GPA_PAGES);
+	ck_assert_uint_lt(n_calls, ARRAY_SIZE(calls));
+	calls[n_calls++] = (struct gpa_range){ a.gpn * KEEL_PAGE_SIZE,
+					       HV_CONTROL_REP_COUNT(control) * KEEL_PAGE_SIZE };
+	*ret_result = HV_RESULT_MAKE(HV_OK, HV_CONTROL_REP_COUNT(control));
+	return 0;
+}
+
+START_TEST(the_rest_is_accepted)
+{
+	static const struct hvc_ops ops = { .call = on_call };
+	const struct gpa_range ram[] = {
+		{ 0, 0x10000 },
+		{ 0x20000, 0x4000 },
+		{ 0x30000, 0x1000 },
+	};
+	/* The first pages; a piece in the middle; one that goes over the end; all of the last. */
+	const struct mem acc[] = {
+		{ 0, 0x1000, 0 },
+		{ 0x8000, 0x2000, 0 },
+		{ 0x22000, 0x8000, 0 },
+		{ 0x30000, 0x1000, 0 },
+	};
+	static const struct gpa_range want[] = { { 0x1000, 0x7000 },
+						 { 0xa000, 0x6000 },
+						 { 0x20000, 0x2000 } };
+	struct hvc h;
+
+	build_accepted = acc;
+	n_build_accepted = ARRAY_SIZE(acc);
+	ck_assert_int_eq(bootdt_parse(fdt, build(good, ARRAY_SIZE(good), 1, "vbs"), &dt), 0);
+	n_build_accepted = 0;
+	ck_assert_int_eq((int)dt.isolation, BOOTDT_ISO_VBS);
+	ck_assert_uint_eq(dt.n_accepted, ARRAY_SIZE(acc));
+	hvc_init_mock(&h, &ops, NULL);
+	n_calls = 0;
+	ck_assert_int_eq(vm_memory_accept(&h, &dt, ram, ARRAY_SIZE(ram)), 0);
+	ck_assert_uint_eq(n_calls, ARRAY_SIZE(want));
+	for (size_t i = 0; i < n_calls; i++) {
+		ck_assert_uint_eq(calls[i].base, want[i].base);
+		ck_assert_uint_eq(calls[i].len, want[i].len);
+	}
+	bootdt_fini(&dt);
+}
+END_TEST
+
+START_TEST(bad_accepted_ranges)
+{
+	static const struct mem bad[][2] = {
+		{ { 0x1000, 0, 0 }, { 0x8000, 0x1000, 0 } },
+		{ { 0x1001, 0x1000, 0 }, { 0x8000, 0x1000, 0 } },
+		{ { ~0xfffull, 0x2000, 0 }, { 0x8000, 0x1000, 0 } },
+		{ { 0x1000, 0x8000, 0 }, { 0x8000, 0x1000, 0 } },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		build_accepted = bad[i];
+		n_build_accepted = 2;
+		ck_assert_int_eq(bootdt_parse(fdt, build(good, ARRAY_SIZE(good), 1, "vbs"), &dt),
+				 -EBADMSG);
+		n_build_accepted = 0;
+	}
+}
+END_TEST
+
+UNIT_MAIN("vmm/bootdt", good_tree, bad_ranges, bad_trees, damaged_trees, the_rest_is_accepted,
+	  bad_accepted_ranges)

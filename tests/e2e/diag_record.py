@@ -22,10 +22,10 @@ import diag_replay as rp
 import diag_transcript as tr
 import diag_wire as w
 
-UPDATE_SENTENCE = "read-only, missing and directory paths"
+PING = bytes.fromhex("00000018000000010100") + b"\n\x10diag.OpenhclDiag\x12\x04Ping"
 
 # name: (arguments, {options}); the order matters, the last ones end things. Options: stdin, tty,
-# kill (seconds after which the client is ended), tcp (a port to talk to meanwhile).
+# kill (seconds after which the client is ended), tcp (see the transcript's form).
 COMMANDS = {
     "inspect": (["inspect"], {}),
     "inspect-all": (["inspect", "-r"], {}),
@@ -52,14 +52,15 @@ COMMANDS = {
     "run-stdin": (["run", "cat"], {"stdin": b"some text\n"}),
     "run-signal": (["run", "sh", "--", "-c", "kill -TERM $$"], {}),
     "run-missing": (["run", "/no/such/program"], {}),
-    "shell": (["shell"], {"tty": True, "stdin": b"tty; echo $TERM; exit 5\n"}),
+    "shell": (["shell"], {"tty": True, "stdin": b"tty >/dev/null && echo $TERM; exit 5\n"}),
     "shell-missing": (["shell", "/no/such/shell"], {"tty": True}),
     "gdbserver": (["gdbserver", "--pid", "99999"], {}),
     "gdbserver-multi": (["gdbserver", "--multi"], {}),
     "gdbserver-default": (["gdbserver"], {}),
     "gdbstub": (["gdbstub"], {}),
     "gdbstub-port": (["gdbstub", "-p", "2"], {"kill": 1}),
-    "vsock-tcp-relay": (["vsock-tcp-relay", "2", "4747"], {"tcp": 4747}),
+    "vsock-tcp-relay": (["vsock-tcp-relay", "1", "4747"], {"tcp": (4747, 4748, PING), "kill": 2}),
+    "vsock-tcp-relay-refused": (["vsock-tcp-relay", "4", "4747"], {"tcp": (4747, 4748, b"")}),
     "start": (["start"], {}),
     "start-env": (["start", "-e", "A=B", "-u", "C", "x", "y"], {}),
     "kmsg": (["kmsg"], {}),
@@ -196,14 +197,18 @@ def merge(events):
     """Adjacent bytes of one direction of one connection in one piece: the client's where they
     began, the server's where they ended. The id that begins a data connection is by itself."""
     out, ports = [], {}
+
+    def typed(e):
+        return e[1] == "send" and ports[e[0]] != 1
+
     for n, op, data, *rest in events:
         if op == "connect":
             ports[n] = data
         elif op == "recv" and ports.get(n) == 2:
             out.append([n, "id", data[:8]])
             ports[n], data = None, data[8:]
-        last = next((e for e in reversed(out) if e[0] == n), None)
-        if op in ("send", "recv") and last and last[1] == op:
+        last = next((e for e in reversed(out) if e[0] == n or typed(e)), None)
+        if op in ("send", "recv") and last and last[:2] == [n, op]:
             if op == "send":
                 last[2] += data
                 continue
@@ -338,33 +343,24 @@ def streams(t):
             s.what = tr.Match(rule[0], cut)
 
 
-def tcp_peer(port):
-    """Talks to a relay: reads what comes, then ends."""
-    for _ in range(50):
-        try:
-            with socket.create_connection(("127.0.0.1", port), 1) as s:
-                time.sleep(0.5)
-                s.recv(100)
-            return
-        except OSError:
-            time.sleep(0.1)
+def run(t, path, folder, client, kill):
+    """Runs the client in @folder and notes how it went."""
+    here = os.getcwd()
+    os.chdir(folder)
+    t.status, t.stdout, t.stderr = rp.run_client(
+        [*client, path, *(a.replace("{out}", folder + "/out") for a in t.args)], t, 60, kill)
+    os.chdir(here)
+    t.file = rp.read_file(folder + "/out")
 
 
 def record(name, target, client):
     args, opts = COMMANDS[name]
     t = tr.Transcript(args)
-    t.stdin, t.tty = opts.get("stdin", b""), opts.get("tty", False)
+    t.stdin, t.tty, t.tcp = opts.get("stdin", b""), opts.get("tty", False), opts.get("tcp")
     folder, path = rp.temp_socket()
     proxy = Proxy(path, target)
     try:
-        if "tcp" in opts:
-            threading.Thread(target=tcp_peer, args=(opts["tcp"],), daemon=True).start()
-        here = os.getcwd()
-        os.chdir(folder)
-        t.status, t.stdout, t.stderr = rp.run_client(
-            [*client, path, *(a.replace("{out}", folder + "/out") for a in args)], t, 60,
-            opts.get("kill"))
-        os.chdir(here)
+        run(t, path, folder, client, opts.get("kill"))
         t.steps = Builder(proxy.finish()).steps
         string_pid(t.steps)
         streams(t)
@@ -373,20 +369,12 @@ def record(name, target, client):
     return t
 
 
-def settle_output(t, client):
+def settle_output(t, client, kill):
     """What the client prints when it is served the transcript itself."""
     folder, path = rp.temp_socket()
     served = rp.Served(t, path)
     try:
-        opts = next(o for a, o in COMMANDS.values() if a == t.args)
-        if "tcp" in opts:
-            threading.Thread(target=tcp_peer, args=(opts["tcp"],), daemon=True).start()
-        here = os.getcwd()
-        os.chdir(folder)
-        t.status, t.stdout, t.stderr = rp.run_client(
-            [*client, path, *(a.replace("{out}", folder + "/out") for a in t.args)], t, 60,
-            opts.get("kill"))
-        os.chdir(here)
+        run(t, path, folder, client, kill)
         if served.errors:
             raise w.Differs(f"served: {served.errors}")
     finally:
@@ -411,7 +399,7 @@ def main():
             t = record(name, os.path.abspath(o.socket), [os.path.abspath(o.client)])
             before = t.status, t.stdout, t.stderr
             if not o.keep_output:
-                settle_output(t, [os.path.abspath(o.client)])
+                settle_output(t, [os.path.abspath(o.client)], COMMANDS[name][1].get("kill"))
             with open(os.path.join(o.folder, name + ".txt"), "w", encoding="utf-8") as f:
                 f.write(tr.dump(t))
             note = "" if before == (t.status, t.stdout, t.stderr) else " (output differs live)"

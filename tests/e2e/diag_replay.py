@@ -5,6 +5,8 @@
 usage: diag_replay.py server [--timeout S] SOCKET TRANSCRIPT...
            Be the client: send its bytes to the hybrid-vsock socket of a server and compare what the
            server sends, byte for byte outside the transcript's patterns.
+       diag_replay.py ready SOCKET SECONDS
+           Wait until a server answers.
        diag_replay.py client [--timeout S] TRANSCRIPT... -- CLIENT [ARGUMENTS...]
            Be the server: run CLIENT (it gets the socket and the transcript's arguments) and compare
            what it sends, prints and returns.
@@ -18,6 +20,7 @@ import re
 import select
 import shutil
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -194,7 +197,7 @@ class Served:
         self.lock = threading.Condition()
         self.sent = set()  # steps of the client that have been seen
         self.taken = set()  # connections that have been made
-        self.calls = [i for i, s in enumerate(t.steps) if isinstance(s.what, w.Call)]
+        self.sends = [i for i, s in enumerate(t.steps) if s.op == "send"]
         self.listener = socket.socket(socket.AF_UNIX)
         self.listener.bind(path)
         self.listener.listen(16)
@@ -243,12 +246,12 @@ class Served:
                     return s
         raise w.Differs(f"an unexpected connection to port {port}")
 
-    def wait_for_calls(self, index):
-        """Nothing is sent before the calls that came before it in the transcript."""
-        need = {i for i in self.calls if i < index}
+    def wait_for_client(self, index):
+        """Nothing is sent before the bytes that came before it in the transcript."""
+        need = {i for i in self.sends if i < index}
         with self.lock:
             if not self.lock.wait_for(lambda: need <= self.sent or self.errors, 20):
-                raise w.Differs("a call did not come")
+                raise w.Differs("the client did not send what comes first")
 
     def run(self, conn, n):
         deadline = time.monotonic() + 20
@@ -257,7 +260,7 @@ class Served:
                 continue
             if s.op in ("recv", "recv_eof"):
                 if not isinstance(s.what, w.Var):
-                    self.wait_for_calls(i)
+                    self.wait_for_client(i)
                 if s.op == "recv_eof":
                     conn.sock.shutdown(socket.SHUT_WR)
                 else:
@@ -322,6 +325,8 @@ class Served:
 def run_client(argv, t, timeout, kill_after=None):
     """Runs a client as the transcript says: (status, stdout, stderr)."""
     env = dict(os.environ, RUST_BACKTRACE="0", TERM="xterm")
+    if t.tcp:
+        threading.Thread(target=tcp_peer, args=t.tcp, daemon=True).start()
     master = slave = None
     if t.tty:
         master, slave = pty.openpty()
@@ -358,6 +363,35 @@ def run_terminal(child, master, stdin, timeout):
     return child.returncode, out, err
 
 
+def read_file(path):
+    try:
+        with open(path, "rb") as f:
+            return f.read()
+    except FileNotFoundError:
+        return None
+
+
+def tcp_peer(port, source, data):
+    """The third party of a relay. Ends with a reset, so that it can come again at once."""
+    for _ in range(100):
+        with socket.socket() as s:
+            s.settimeout(2)
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            try:
+                s.bind(("127.0.0.1", source))
+                s.connect(("127.0.0.1", port))
+                s.sendall(data)
+                while s.recv(4096):
+                    pass
+                return
+            except ConnectionRefusedError:
+                pass
+            except OSError:
+                return
+        time.sleep(0.1)
+
+
 def temp_socket():
     folder = tempfile.mkdtemp(prefix="diag")
     return folder, os.path.join(folder, "s")
@@ -373,14 +407,15 @@ def play_client(t, client, timeout):
         os.chdir(folder)
         status, out, err = run_client([*client, path, *args], t, timeout, kill)
         os.chdir(cwd)
+        file = read_file(os.path.join(folder, "out"))
         time.sleep(0.05)
         if served.errors:
             raise w.Differs("; ".join(served.errors) + f"; it printed {(out + err)!r}")
-        missing = [i for i in served.calls if i not in served.sent]
+        missing = [i for i in served.sends if i not in served.sent]
         if missing:
-            raise w.Differs(f"{len(missing)} calls missing; it printed {(out + err)!r}")
+            raise w.Differs(f"{len(missing)} steps missing; it printed {(out + err)!r}")
         for name, want, got in (("stdout", t.stdout, out), ("stderr", t.stderr, err),
-                                ("status", t.status, status)):
+                                ("file", t.file, file), ("status", t.status, status)):
             if want != got:
                 raise w.Differs(f"{name}: {want!r} expected, got {got!r}")
     finally:
@@ -388,31 +423,56 @@ def play_client(t, client, timeout):
         shutil.rmtree(folder)
 
 
+def wait_ready(path, seconds):
+    """Until the server answers a Ping, be it with an error."""
+    ping = w.Call(1, "diag.OpenhclDiag", "Ping", []).encode()
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        try:
+            sock = dial(path, 1, 10)
+            if sock:
+                sock.sendall(ping)
+                Conn(sock, 1).frame(1, time.monotonic() + 10)
+                sock.close()
+                return 0
+        except (OSError, w.Differs):
+            pass
+        time.sleep(0.5)
+    print(f"nobody answers at {path}")
+    return 1
+
+
+def check_form(path, t):
+    with open(path, encoding="utf-8") as f:
+        if f.read() != tr.dump(t):
+            raise w.Differs("the file is not in the form that the recorder writes")
+
+
 def main():
-    p = argparse.ArgumentParser(add_help=False)
-    p.add_argument("mode", choices=["server", "client"])
+    p = argparse.ArgumentParser(usage=__doc__[__doc__.index("usage"):])
+    p.add_argument("mode", choices=["server", "client", "ready"])
     p.add_argument("--timeout", type=float, default=30)
-    opts, rest = p.parse_known_args()
-    rest = [r for r in rest]
-    if opts.mode == "client":
-        if "--" not in sys.argv:
-            sys.exit(__doc__)
-        cut = sys.argv.index("--")
-        client = sys.argv[cut + 1:]
-        files = [r for r in rest if r != "--" and r not in client]
-    else:
-        sock, files = rest[0], rest[1:]
+    p.add_argument("rest", nargs="+")
+    argv, client = sys.argv[1:], []
+    if "--" in argv:
+        cut = argv.index("--")
+        argv, client = argv[:cut], [os.path.abspath(argv[cut + 1]), *argv[cut + 2:]]
+    o = p.parse_args(argv)
+    if o.mode == "ready":
+        return wait_ready(o.rest[0], float(o.rest[1]))
+    files = o.rest if o.mode == "client" else o.rest[1:]
     bad = 0
     for name in files:
         start = time.monotonic()
-        t = tr.load(name)
         try:
-            if opts.mode == "client":
-                play_client(t, client, opts.timeout)
+            t = tr.load(name)
+            check_form(name, t)
+            if o.mode == "client":
+                play_client(t, client, o.timeout)
             else:
-                Player(sock, opts.timeout).play(t)
+                Player(o.rest[0], o.timeout).play(t)
             print(f"{os.path.basename(name)}: same, {time.monotonic() - start:.1f} s", flush=True)
-        except w.Differs as e:
+        except (w.Differs, w.BadWire) as e:
             print(f"{os.path.basename(name)}: DIFFERS: {e}", flush=True)
             bad += 1
     print(f"{len(files) - bad} the same, {bad} different")

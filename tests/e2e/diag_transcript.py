@@ -4,6 +4,8 @@ other, and what the client printed. One step per line, in the order in which it 
 
   args inspect -r mesh           the client's arguments after the socket's path (shell quoting)
   stdin "text" | stdin tty       what the client reads (nothing without this line)
+  tcp PORT FROM "text"           meanwhile somebody connects to that port of this machine from port
+                                 FROM, says this and listens
   connect 1 port 2 [refused]     the client opens its next connection
   > 1 "text" | eof               bytes, or the end of them, from the client
   > 2 call 3 SERVICE METHOD [timeout any N]    and the request's fields in the lines below
@@ -11,7 +13,8 @@ other, and what the client printed. One step per line, in the order in which it 
   < 2 answer 3 ok                and the message's fields; or: error CODE "text"
   < 1 "text" | match "regular expression" example "text" | eof
   stdout | stderr                what the client prints, in the lines below, each after "| "
-  status N                       how the client ends
+  file                           what is in {out} then, in the same form, when the arguments name it
+  status N                       how the client ends; -9: it is killed after a while
 
 The server's side is compared exactly, but for these patterns: `any V` is every value of V's type,
 `$name=V` a value that is bound here and sent or compared where `$name` stands, a directory with
@@ -49,8 +52,9 @@ class Step:
 class Transcript:
     def __init__(self, args):
         self.args, self.stdin, self.tty = args, b"", False
+        self.tcp = None  # (port, from, bytes)
         self.steps = []
-        self.stdout, self.stderr, self.status = b"", b"", 0
+        self.stdout, self.stderr, self.file, self.status = b"", b"", None, 0
 
 
 # ---- writing ----------------------------------------------------------------------------------------
@@ -171,8 +175,12 @@ def dump(t):
         out += "stdin tty\n"
     if t.stdin:
         out += f"stdin {quote(t.stdin)}\n"
+    if t.tcp:
+        out += f"tcp {t.tcp[0]} {t.tcp[1]} {quote(t.tcp[2])}\n"
     out += "\n" + "".join(step_text(s) for s in t.steps) + "\n"
     out += output_text("stdout", t.stdout) + output_text("stderr", t.stderr)
+    if t.file is not None:
+        out += output_text("file", t.file)
     return out + f"status {t.status}\n"
 
 
@@ -277,7 +285,7 @@ class Reader:
 
     def exchange(self, op, toks):
         conn = int(toks.next())
-        word = toks.list[0]
+        word = toks.list[0] if toks.list else ""
         if word == "eof":
             return Step(op + "_eof", conn)
         if word == "id":
@@ -337,6 +345,8 @@ class Reader:
                     t.tty = True
                 else:
                     t.stdin = as_bytes(toks.next())
+            elif word == "tcp":
+                t.tcp = int(toks.next()), int(toks.next()), as_bytes(toks.next())
             elif word == "connect":
                 conn, _, port = int(toks.next()), toks.next(), int(toks.next())
                 t.steps.append(Step("connect", conn, port, bool(toks.list)))
@@ -346,6 +356,8 @@ class Reader:
                 t.stdout = self.output()
             elif word == "stderr":
                 t.stderr = self.output()
+            elif word == "file":
+                t.file = self.output()
             elif word == "status":
                 t.status = int(toks.next())
             else:

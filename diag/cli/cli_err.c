@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli_str.h"
 
@@ -90,7 +91,7 @@ static void print_json(const struct cli_err *err, struct cli_str *str)
 	cli_str_puts(str, "}\n");
 }
 
-static void print_text(const struct cli_err *err, struct cli_str *str)
+static void print_text(const struct cli_err *err, bool hint, struct cli_str *str)
 {
 	const char *msg = err->msg[err->n - 1];
 
@@ -108,7 +109,7 @@ static void print_text(const struct cli_err *err, struct cli_str *str)
 		cli_str_plain(str, msg, strlen(msg), CLI_KEEP_NL);
 		cli_str_puts(str, "\n");
 	}
-	if (err->hint[0]) {
+	if (hint && err->hint[0]) {
 		cli_str_puts(str, "hint: ");
 		cli_str_plain(str, err->hint, strlen(err->hint), CLI_KEEP_NL);
 		cli_str_puts(str, "\n");
@@ -124,7 +125,7 @@ void cli_err_print(const struct cli_err *err, FILE *to, bool json)
 	if (json)
 		print_json(err, &str);
 	else
-		print_text(err, &str);
+		print_text(err, isatty(fileno(to)), &str);
 	(void)!cli_str_write(&str, to); /* there is nobody else to tell */
 	cli_str_fini(&str);
 }

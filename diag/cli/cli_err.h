@@ -37,5 +37,6 @@ void cli_err_os_text(int error, char *ret_text, size_t size);
 /* Join the chain into one sentence, outermost first, with ": " between. */
 void cli_err_flatten(struct cli_err *err);
 
-/* Print it; as JSON: {"error":...,"causes":[...],"hint":...}. */
+/* Print it; as JSON: {"error":...,"causes":[...],"hint":...}; as text, the hint is only for a
+ * terminal. */
 void cli_err_print(const struct cli_err *err, FILE *to, bool json);

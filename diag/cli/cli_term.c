@@ -89,18 +89,19 @@ int cli_term_raw(bool screen)
 	return 0;
 }
 
-void cli_term_size(unsigned int *ret_rows, unsigned int *ret_cols)
+bool cli_term_size(unsigned int *ret_rows, unsigned int *ret_cols)
 {
 	struct winsize ws = { 0 };
 
 	*ret_rows = 24;
 	*ret_cols = 80;
 	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &ws) < 0 && ioctl(STDIN_FILENO, TIOCGWINSZ, &ws) < 0)
-		return;
+		return false;
 	if (ws.ws_row)
 		*ret_rows = ws.ws_row;
 	if (ws.ws_col)
 		*ret_cols = ws.ws_col;
+	return ws.ws_row && ws.ws_col;
 }
 
 bool cli_term_resized(void)

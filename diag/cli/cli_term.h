@@ -20,8 +20,8 @@
 must_check int cli_term_raw(bool screen);
 void cli_term_restore(void);
 
-/* Rows and columns; 24 and 80 when nobody knows. */
-void cli_term_size(unsigned int *ret_rows, unsigned int *ret_cols);
+/* Rows and columns; 24 and 80 when nobody knows. Returns: does anybody? */
+bool cli_term_size(unsigned int *ret_rows, unsigned int *ret_cols);
 
 /* Did the size change since the last question? */
 bool cli_term_resized(void);

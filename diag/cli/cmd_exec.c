@@ -108,10 +108,11 @@ int cmd_shell(struct cli_ctx *c)
 	Diag__EnvPair vars[3], *list[3];
 	struct svc_proc proc;
 	int32_t code = 0;
+	bool known;
 	int r;
 
 	/* The protocol has no window size: programs that care look at these. */
-	cli_term_size(&n_rows, &n_cols);
+	known = cli_term_size(&n_rows, &n_cols);
 	(void)snprintf(rows, sizeof(rows), "%u", n_rows);
 	(void)snprintf(cols, sizeof(cols), "%u", n_cols);
 	vars[0] = env("TERM", term && *term ? term : "xterm-256color");
@@ -120,7 +121,7 @@ int cmd_shell(struct cli_ctx *c)
 	for (size_t i = 0; i < ARRAY_SIZE(vars); i++)
 		list[i] = &vars[i];
 	req.env = list;
-	req.n_env = isatty(STDOUT_FILENO) ? 3 : 1;
+	req.n_env = known && isatty(STDOUT_FILENO) ? 3 : 1;
 	req.tty = true;
 	req.command = (char *)(uintptr_t)cli_pos(c->args, 0);
 	set_args(&req, c->args, 1);

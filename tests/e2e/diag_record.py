@@ -97,6 +97,7 @@ VARIABLE = [
     (r"uhdiag/build_info/(scm_revision|scm_branch|internal_scm_\w+|openhcl_version)", "any"),
     (r"mesh/hosts/\d+/(node_id|rlimit/.*)", "any"),
     (r"mesh/hosts/\d+/tasks", "more"),
+    (r"diag/server/(control|data|programs)/.*", "any"),
     (r"proc/meminfo/.*", "any"),
     (r"proc/interrupts", "more"),
     (r"proc/processes", "more"),

@@ -327,24 +327,26 @@ def run_client(argv, t, timeout, kill_after=None):
     env = dict(os.environ, RUST_BACKTRACE="0", TERM="xterm")
     if t.tcp:
         threading.Thread(target=tcp_peer, args=t.tcp, daemon=True).start()
-    master = slave = None
+    out = subprocess.PIPE
     if t.tty:
-        master, slave = pty.openpty()
-    child = subprocess.Popen(argv, env=env, stdin=slave if t.tty else subprocess.PIPE,
-                             stdout=slave if t.tty else subprocess.PIPE, stderr=subprocess.PIPE)
+        keep, give = pty.openpty()
+        out = give
+    else:
+        give, keep = os.pipe()
+    child = subprocess.Popen(argv, env=env, stdin=give, stdout=out, stderr=subprocess.PIPE)
+    os.close(give)
+    if t.tty:
+        return run_terminal(child, keep, t.stdin, timeout)
     try:
-        if t.tty:
-            os.close(slave)
-            return run_terminal(child, master, t.stdin, timeout)
-        if kill_after:
-            time.sleep(kill_after)
-            child.kill()
-            return (-9, *child.communicate())
-        out, err = child.communicate(t.stdin, timeout)
+        os.write(keep, t.stdin)
+        if not kill_after: # one that is going to be killed sees no end of its input
+            os.close(keep)
+        out, err = child.communicate(timeout=kill_after or timeout)
     except subprocess.TimeoutExpired:
         child.kill()
         out, err = child.communicate()
-        return 124, out, err
+    if kill_after:
+        os.close(keep)
     return child.returncode, out, err
 
 

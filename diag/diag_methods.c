@@ -157,11 +157,11 @@ static void not_found(struct diag_call *call)
 	answer_tree(call, &tree);
 }
 
-static void do_inspect(struct diag_call *call, const uint8_t *raw, size_t len)
+static void do_inspect(struct diag_server *srv, struct diag_call *call, const uint8_t *raw,
+		       size_t len)
 {
 	Inspect__InspectRequest *req =
 		decode(call, &inspect__inspect_request__descriptor, raw, len);
-	struct diag_server *srv = call->srv;
 	struct inspect_request r;
 
 	if (!req)
@@ -176,10 +176,10 @@ static void do_inspect(struct diag_call *call, const uint8_t *raw, size_t len)
 	release(req);
 }
 
-static void do_update(struct diag_call *call, const uint8_t *raw, size_t len)
+static void do_update(struct diag_server *srv, struct diag_call *call, const uint8_t *raw,
+		      size_t len)
 {
 	Inspect__UpdateRequest *req = decode(call, &inspect__update_request__descriptor, raw, len);
-	struct diag_server *srv = call->srv;
 	struct inspect_request r;
 
 	if (!req)
@@ -198,13 +198,14 @@ static void do_update(struct diag_call *call, const uint8_t *raw, size_t len)
 
 /* ---- diag.OpenhclDiag ------------------------------------------------------------------------ */
 
-static void do_ping(struct diag_call *call, const uint8_t *raw, size_t len)
+static void do_ping(struct diag_server *srv, struct diag_call *call, const uint8_t *raw, size_t len)
 {
 	if (decode_empty(call, raw, len))
 		diag_call_done(call);
 }
 
-static void do_memory_profile_trace(struct diag_call *call, const uint8_t *raw, size_t len)
+static void do_memory_profile_trace(struct diag_server *srv, struct diag_call *call,
+				    const uint8_t *raw, size_t len)
 {
 	void *req = decode(call, &diag__memory_profile_trace_request__descriptor, raw, len);
 
@@ -277,7 +278,7 @@ static void exec_with(struct diag_call *call, const Diag__ExecRequest *req,
 	diag_exec_run(call, &x);
 }
 
-static void do_exec(struct diag_call *call, const uint8_t *raw, size_t len)
+static void do_exec(struct diag_server *srv, struct diag_call *call, const uint8_t *raw, size_t len)
 {
 	Diag__ExecRequest *req = decode(call, &diag__exec_request__descriptor, raw, len);
 	struct diag_env *env;
@@ -295,7 +296,7 @@ static void do_exec(struct diag_call *call, const uint8_t *raw, size_t len)
 	release(req);
 }
 
-static void do_wait(struct diag_call *call, const uint8_t *raw, size_t len)
+static void do_wait(struct diag_server *srv, struct diag_call *call, const uint8_t *raw, size_t len)
 {
 	Diag__WaitRequest *req = decode(call, &diag__wait_request__descriptor, raw, len);
 
@@ -305,10 +306,10 @@ static void do_wait(struct diag_call *call, const uint8_t *raw, size_t len)
 	release(req);
 }
 
-static void do_crash(struct diag_call *call, const uint8_t *raw, size_t len)
+static void do_crash(struct diag_server *srv, struct diag_call *call, const uint8_t *raw,
+		     size_t len)
 {
 	Diag__CrashRequest *req = decode(call, &diag__crash_request__descriptor, raw, len);
-	struct diag_server *srv = call->srv;
 
 	if (!req)
 		return;
@@ -372,17 +373,18 @@ static void stream_file(struct diag_call *call, uint64_t id, const char *path, b
 	diag_call_done(call);
 }
 
-static void do_kmsg(struct diag_call *call, const uint8_t *raw, size_t len)
+static void do_kmsg(struct diag_server *srv, struct diag_call *call, const uint8_t *raw, size_t len)
 {
 	Diag__KmsgRequest *req = decode(call, &diag__kmsg_request__descriptor, raw, len);
 
 	if (!req)
 		return;
-	stream_file(call, req->conn, call->srv->kmsg_path, req->follow);
+	stream_file(call, req->conn, srv->kmsg_path, req->follow);
 	release(req);
 }
 
-static void do_read_file(struct diag_call *call, const uint8_t *raw, size_t len)
+static void do_read_file(struct diag_server *srv, struct diag_call *call, const uint8_t *raw,
+			 size_t len)
 {
 	Diag__FileRequest *req = decode(call, &diag__file_request__descriptor, raw, len);
 
@@ -394,10 +396,10 @@ static void do_read_file(struct diag_call *call, const uint8_t *raw, size_t len)
 
 /* ---- diag.UnderhillDiag: the VM -------------------------------------------------------------- */
 
-static void do_start(struct diag_call *call, const uint8_t *raw, size_t len)
+static void do_start(struct diag_server *srv, struct diag_call *call, const uint8_t *raw,
+		     size_t len)
 {
 	Diag__StartRequest *req = decode(call, &diag__start_request__descriptor, raw, len);
-	struct diag_server *srv = call->srv;
 	struct diag_start st;
 	struct diag_env *env;
 
@@ -417,28 +419,32 @@ static void do_start(struct diag_call *call, const uint8_t *raw, size_t len)
 	release(req);
 }
 
-static void do_restart(struct diag_call *call, const uint8_t *raw, size_t len)
+static void do_restart(struct diag_server *srv, struct diag_call *call, const uint8_t *raw,
+		       size_t len)
 {
 	if (decode_empty(call, raw, len))
-		call->srv->ops.restart(call->srv->ctx, call);
+		srv->ops.restart(srv->ctx, call);
 }
 
-static void do_pause(struct diag_call *call, const uint8_t *raw, size_t len)
+static void do_pause(struct diag_server *srv, struct diag_call *call, const uint8_t *raw,
+		     size_t len)
 {
 	if (decode_empty(call, raw, len))
-		call->srv->ops.pause(call->srv->ctx, call);
+		srv->ops.pause(srv->ctx, call);
 }
 
-static void do_resume(struct diag_call *call, const uint8_t *raw, size_t len)
+static void do_resume(struct diag_server *srv, struct diag_call *call, const uint8_t *raw,
+		      size_t len)
 {
 	if (decode_empty(call, raw, len))
-		call->srv->ops.resume(call->srv->ctx, call);
+		srv->ops.resume(srv->ctx, call);
 }
 
-static void do_dump_saved_state(struct diag_call *call, const uint8_t *raw, size_t len)
+static void do_dump_saved_state(struct diag_server *srv, struct diag_call *call, const uint8_t *raw,
+				size_t len)
 {
 	if (decode_empty(call, raw, len))
-		call->srv->ops.dump_saved_state(call->srv->ctx, call);
+		srv->ops.dump_saved_state(srv->ctx, call);
 }
 
 /* Returns how many of the connections were taken; all are, or the call has failed (-1). */
@@ -493,7 +499,8 @@ static void capture(struct diag_call *call, const Diag__NetworkPacketCaptureRequ
 	srv->ops.packet_capture(srv->ctx, call, &cap);
 }
 
-static void do_packet_capture(struct diag_call *call, const uint8_t *raw, size_t len)
+static void do_packet_capture(struct diag_server *srv, struct diag_call *call, const uint8_t *raw,
+			      size_t len)
 {
 	Diag__NetworkPacketCaptureRequest *req =
 		decode(call, &diag__network_packet_capture_request__descriptor, raw, len);
@@ -511,7 +518,8 @@ static void do_packet_capture(struct diag_call *call, const uint8_t *raw, size_t
 /* ---- profile.AzureProfiler ------------------------------------------------------------------- */
 
 /* There is no profiler: the connection is closed, as the original without one does. */
-static void do_profile(struct diag_call *call, const uint8_t *raw, size_t len)
+static void do_profile(struct diag_server *srv, struct diag_call *call, const uint8_t *raw,
+		       size_t len)
 {
 	Diag__ProfileRequest *req = decode(call, &diag__profile_request__descriptor, raw, len);
 	const char *why;
@@ -519,13 +527,13 @@ static void do_profile(struct diag_call *call, const uint8_t *raw, size_t len)
 
 	if (!req)
 		return;
-	why = diag_data_take(call->srv, req->conn, &conn);
+	why = diag_data_take(srv, req->conn, &conn);
 	release(req);
 	if (why) {
 		diag_call_fail(call, "%s", why);
 		return;
 	}
-	diag_data_release(call->srv, conn);
+	diag_data_release(srv, conn);
 	log_warn_rl(ALLOWED, "a client asks for a profile; there is no profiler");
 	diag_call_done(call);
 }
@@ -583,7 +591,7 @@ void diag_method_run(struct diag_call *call, const char *service, const char *na
 		call->answer = m->answer;
 		if (!m->no_deadline)
 			loop_timer_arm(&call->deadline, call->deadline_ns);
-		m->fn(call, raw, len);
+		m->fn(call->srv, call, raw, len);
 		return;
 	}
 	(void)snprintf(text, sizeof(text), "unknown %s %.900s", known ? "method" : "service",

@@ -267,8 +267,8 @@ int diag_msg_decode(const ProtobufCMessageDescriptor *desc, const uint8_t *raw, 
 		return r;
 	msg = protobuf_c_message_unpack(desc, NULL, len, len ? raw : nothing);
 	if (!msg) {
-		*ret_why = "out of memory";
-		return -ENOMEM;
+		*ret_why = "malformed"; /* or there is no memory, which the library does not tell */
+		return -EBADMSG;
 	}
 	*ret_msg = msg;
 	return 0;

@@ -25,7 +25,7 @@ must_check int diag_msg_check(const ProtobufCMessageDescriptor *desc, const uint
 /**
  * diag_msg_decode - check and decode
  * @ret_msg: to be released by protobuf_c_message_free_unpacked()
- * Returns: 0; -EBADMSG; -E2BIG; -ENOMEM. @ret_why is set when it fails.
+ * Returns: 0; -EBADMSG; -E2BIG. @ret_why is set when it fails.
  */
 must_check int diag_msg_decode(const ProtobufCMessageDescriptor *desc, const uint8_t *raw,
 			       size_t len, size_t max, const char **ret_why,

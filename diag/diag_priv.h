@@ -134,7 +134,8 @@ void diag_call_errno(struct diag_call *call, const char *what, int err);
 
 struct diag_method {
 	const char *service, *name;
-	void (*fn)(struct diag_call *call, const uint8_t *raw, size_t len);
+	/* @call may be gone as soon as its request has turned out not to be one. */
+	void (*fn)(struct diag_server *srv, struct diag_call *call, const uint8_t *raw, size_t len);
 	enum diag_answer answer;
 	bool no_deadline; /* answers by itself when the time is over, or at once */
 };

@@ -86,11 +86,11 @@ static void on_vm_started(void *ctx, uint64_t host_ready_ns, uint64_t now_ns)
 	timeline_mark_at("started", now_ns);
 }
 
-static void on_vm_log(void *ctx, enum log_level level, const char *line)
+static void on_vm_log(void *ctx, const struct log_record *rec)
 {
 	struct control *c = ctx;
 
-	logout_forward(&c->log, level, line);
+	logout_forward(&c->log, rec);
 }
 
 static void on_vm_inspected(void *ctx, uint64_t id, const uint8_t *body, size_t len)
@@ -229,7 +229,7 @@ int control_main(int argc, char **argv)
 	timeline_mark("daemon");
 	c.confid = confid_read();
 	bad = knobs_read(&c.knobs, NULL, NULL);
-	logout_init(&c.log, c.knobs.log_level, c.confid.restricted);
+	logout_init(&c.log, &c.knobs, c.confid.restricted);
 	if (bad)
 		log_warn(ALLOWED, "%s: value not understood, ignored", bad);
 	unknown = knobs_args(&c.knobs, argc, argv);
@@ -241,6 +241,7 @@ int control_main(int argc, char **argv)
 	if (r)
 		log_err(ALLOWED, "ends with error %d", r);
 	vmproc_fini(&c.vm);
+	logout_flush(&c.log);
 	logout_detach(&c.log);
 	return r && c.exit_code == DAEMON_EXIT_OK ? DAEMON_EXIT_START_FAILED : c.exit_code;
 }

@@ -9,9 +9,19 @@
 #include <string.h>
 
 #include "daemon_env.h"
+#include "log_filter.h"
 #include "macros.h"
 
-enum knob_type { KNOB_BOOL, KNOB_U32, KNOB_U64, KNOB_TEXT, KNOB_LOG_LEVEL, KNOB_LOAD };
+enum knob_type {
+	KNOB_BOOL,
+	KNOB_U32,
+	KNOB_U64,
+	KNOB_TEXT,
+	KNOB_LOG,
+	KNOB_SPANS,
+	KNOB_SET,
+	KNOB_LOAD
+};
 
 struct knob {
 	const char *name;
@@ -21,7 +31,10 @@ struct knob {
 };
 
 static const struct knob table[] = {
-	{ "OPENVMM_LOG", "HVLITE_LOG", KNOB_LOG_LEVEL, offsetof(struct knobs, log_level) },
+	{ "OPENVMM_LOG", "HVLITE_LOG", KNOB_LOG, offsetof(struct knobs, log_filter) },
+	{ "OPENVMM_SHOW_SPANS", NULL, KNOB_SPANS, offsetof(struct knobs, log_spans) },
+	{ "OPENVMM_DISABLE_TRACING_RATELIMITS", "HVLITE_DISABLE_TRACING_RATELIMITS", KNOB_SET,
+	  offsetof(struct knobs, log_unlimited) },
 	{ "OPENHCL_CMDLINE_APPEND", "UNDERHILL_CMDLINE_APPEND", KNOB_TEXT,
 	  offsetof(struct knobs, cmdline_append) },
 	{ "OPENHCL_FORCE_LOAD_VTL0_IMAGE", "UNDERHILL_FORCE_LOAD_VTL0_IMAGE", KNOB_LOAD,
@@ -78,6 +91,16 @@ static int parse_load(const char *text, enum knob_load *ret_load)
 	return 0;
 }
 
+static int parse_log(const char *text, const char **ret_text)
+{
+	struct log_filter filter;
+	int r = log_filter_parse(text, &filter, NULL, 0);
+
+	if (r == 0)
+		*ret_text = text;
+	return r;
+}
+
 static int set(const struct knob *knob, const char *text, struct knobs *k)
 {
 	void *at = (char *)k + knob->offset;
@@ -97,8 +120,13 @@ static int set(const struct knob *knob, const char *text, struct knobs *k)
 	case KNOB_TEXT:
 		*(const char **)at = text;
 		return 0;
-	case KNOB_LOG_LEVEL:
-		return log_level_parse(text, at);
+	case KNOB_LOG:
+		return parse_log(text, at);
+	case KNOB_SPANS:
+		return log_spans_parse(text, at);
+	case KNOB_SET:
+		*(bool *)at = *text != 0;
+		return 0;
 	case KNOB_LOAD:
 		return parse_load(text, at);
 	}
@@ -118,7 +146,7 @@ const char *knobs_read(struct knobs *ret_knobs, knob_getenv_fn get, void *ctx)
 	if (!get)
 		get = process_env;
 	*ret_knobs = (struct knobs){
-		.log_level = LOG_INFO,
+		.log_filter = "info",
 		.config_timeout_s = 5,
 		.pid_file = DAEMON_PID_FILE,
 	};

@@ -10,12 +10,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "log.h"
+#include "log_format.h"
 
 enum knob_load { KNOB_LOAD_AUTO, KNOB_LOAD_LINUX, KNOB_LOAD_UEFI, KNOB_LOAD_PCAT };
 
 struct knobs {
-	enum log_level log_level;
+	const char *log_filter; /* understood (log_filter_parse) */
+	enum log_spans log_spans; /* in the kernel's log */
+	bool log_unlimited; /* no rate limits */
 	const char *cmdline_append; /* for VTL0's kernel, or NULL */
 	enum knob_load force_load;
 	bool signal_vtl0_started; /* tell the host before anything else */

@@ -13,35 +13,20 @@
 #define OPEN_STEP_NS (100ull * 1000000)
 #define OPEN_TRIES 100u
 
-static void to_stderr(const char *line)
+void logout_init(struct logout *lo, const struct knobs *knobs, bool restricted)
 {
-	char buf[1200];
-	size_t len = strnlen(line, sizeof(buf) - 1);
+	struct log_output to_host;
 
-	memcpy(buf, line, len);
-	buf[len] = '\n';
-	if (write(STDERR_FILENO, buf, len + 1) < 0)
-		return; /* nobody left to tell */
-}
-
-static void sink(void *ctx, enum log_level level, const char *line)
-{
-	struct logout *lo = ctx;
-
-	if (lo->kmsg_fd >= 0)
-		log_sink_kmsg(&lo->kmsg_fd, level, line);
-	else
-		to_stderr(line);
-	if (lo->gel)
-		gel_cli_put(lo->gel, level, line);
-}
-
-void logout_init(struct logout *lo, enum log_level level, bool restricted)
-{
 	*lo = (struct logout){ .kmsg_read_fd = -1, .restricted = restricted };
-	lo->kmsg_fd = open("/dev/kmsg", O_WRONLY | O_CLOEXEC);
-	lo->gel = gel_cli_create();
-	log_init(level, restricted, sink, lo);
+	lo->gel = gel_cli_create(restricted);
+	to_host = (struct log_output){ gel_cli_output, lo->gel };
+	logstart_init(&lo->common, knobs, restricted, lo->gel ? &to_host : NULL);
+}
+
+void logout_forward(struct logout *lo, const struct log_record *rec)
+{
+	if (lo->gel)
+		gel_cli_put_record(lo->gel, rec);
 }
 
 static void open_channel(void *ctx)
@@ -76,14 +61,9 @@ void logout_attach(struct logout *lo, struct loop *loop)
 	open_channel(lo);
 }
 
-void logout_forward(struct logout *lo, enum log_level level, const char *line)
-{
-	if (lo->gel)
-		gel_cli_put(lo->gel, level, line);
-}
-
 void logout_flush(struct logout *lo)
 {
+	logstart_flush(&lo->common);
 	if (lo->chan)
 		gel_cli_flush(lo->gel);
 }

@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Where the daemon's log lines go: the kernel's log, and the host's through the log channel once
- * that is open. Lines from before wait in the client's ring.
+ * Where the daemon's log goes: the kernel's log, and the host's through the log channel once that
+ * is open. Records from before wait in the client's ring.
  */
 #pragma once
 
 #include <stdbool.h>
 
 #include "gel_cli.h"
-#include "log.h"
+#include "logstart.h"
 #include "loop.h"
 #include "uio_chan.h"
 
 struct logout {
-	int kmsg_fd; /* -1: lines go to stderr */
+	struct logstart common;
 	int kmsg_read_fd;
 	bool restricted; /* the kernel's log stays here */
 	unsigned int tries; /* to open the channel */
@@ -23,8 +23,8 @@ struct logout {
 	struct uio_chan *chan;
 };
 
-/* Take over the log. Context: main thread, before any other exists. */
-void logout_init(struct logout *lo, enum log_level level, bool restricted);
+/* Take over the log. @lo lives for ever. Context: main thread, before any other exists. */
+void logout_init(struct logout *lo, const struct knobs *knobs, bool restricted);
 
 /**
  * logout_attach - open the host's log channel and begin to send
@@ -34,11 +34,11 @@ void logout_init(struct logout *lo, enum log_level level, bool restricted);
  */
 void logout_attach(struct logout *lo, struct loop *loop);
 
-/* A finished line of another role, for the host alone: the kernel's log has it already.
- * Context: the loop's thread. */
-void logout_forward(struct logout *lo, enum log_level level, const char *line);
+/* A record of another role, for the host alone: the kernel's log has it already. Any thread. */
+void logout_forward(struct logout *lo, const struct log_record *rec);
 
-/* Hand over what is queued. Context: the loop's thread. */
+/* Write out what is queued, and hand it to the channel as far as that has room. Context: the loop's
+ * thread. */
 void logout_flush(struct logout *lo);
 
 /* Has the host taken all lines, or is there nobody to take them? Context: the loop's thread. */

@@ -35,7 +35,7 @@ enum role_msg {
 
 	/* VTL0 is about to run: { le64 host ready, le64 now } (CLOCK_BOOTTIME). Once. */
 	ROLE_STARTED = 0x200,
-	/* One finished line of the log, for the host: { u8 level } text. */
+	/* One record of the log, for the host: log_record_encode(). */
 	ROLE_LOG,
 	/* inspect_encode(); empty: it could not be answered. */
 	ROLE_INSPECTED,

@@ -86,11 +86,11 @@ static int on_flushed(void *ctx, uint64_t id, const uint8_t *body, size_t len)
 
 static int on_crash(void *ctx, uint64_t id, const uint8_t *body, size_t len)
 {
-	(void)ctx;
 	(void)id;
 	(void)body;
 	(void)len;
 	log_err(ALLOWED, "explicit panic request");
+	logfwd_flush(&((struct vm_role *)ctx)->log);
 	abort();
 }
 
@@ -105,6 +105,7 @@ static void on_gone(void *ctx, int err)
 	(void)ctx;
 	logfwd_detach(&((struct vm_role *)ctx)->log);
 	log_err(ALLOWED, "the control role is gone (%d)", err);
+	logfwd_flush(&((struct vm_role *)ctx)->log);
 	_exit(DAEMON_EXIT_RUN_FAILED);
 }
 
@@ -222,14 +223,13 @@ int vm_role_main(int argc, char **argv)
 	vm->owner = &owner;
 	vm->confid = confid_read();
 	(void)knobs_read(&vm->knobs, NULL, NULL); /* control has told what is wrong with them */
-	logfwd_init(&role.log, vm->knobs.log_level, vm->confid.restricted);
+	logfwd_init(&role.log, &vm->knobs, vm->confid.restricted);
 	vm->times.init_start = vm->knobs.kernel_boot_ns;
 	vm->times.daemon_start = strtoull(argv[2], NULL, 10);
 	timeline_mark("vm_role");
 	r = start(&role, (int)strtol(argv[1], NULL, 10));
 	if (r)
 		log_err(ALLOWED, "ends with error %d", r);
-	if (role.ipc)
-		logfwd_flush(&role.log);
+	logfwd_flush(&role.log);
 	return r && vm->exit_code == DAEMON_EXIT_OK ? DAEMON_EXIT_START_FAILED : vm->exit_code;
 }

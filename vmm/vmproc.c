@@ -50,14 +50,14 @@ static int on_started(void *ctx, uint64_t id, const uint8_t *body, size_t len)
 static int on_log(void *ctx, uint64_t id, const uint8_t *body, size_t len)
 {
 	struct vmproc *vp = ctx;
-	char line[LOG_LINE_MAX + 1];
+	struct log_field fields[LOG_FIELDS_MAX];
+	struct log_record rec;
+	int r = log_record_decode(body, len, fields, &rec);
 
 	(void)id;
-	if (body[0] > LOG_TRACE)
-		return -EBADMSG;
-	copy_text(line, sizeof(line), body + 1, len - 1);
-	vp->ops->log(vp->ctx, (enum log_level)body[0], line);
-	return 0;
+	if (r == 0)
+		vp->ops->log(vp->ctx, &rec);
+	return r;
 }
 
 static int on_inspected(void *ctx, uint64_t id, const uint8_t *body, size_t len)
@@ -90,7 +90,7 @@ static int on_flush(void *ctx, uint64_t id, const uint8_t *body, size_t len)
 
 static const struct ipc_permit permits[] = {
 	{ ROLE_STARTED, IPC_ONCE, ROLE_STARTED_BYTES, ROLE_STARTED_BYTES, on_started },
-	{ ROLE_LOG, 0, 1, 1 + LOG_LINE_MAX, on_log },
+	{ ROLE_LOG, 0, 1, LOG_RECORD_MAX, on_log },
 	{ ROLE_INSPECTED, 0, 0, IPC_BODY_MAX, on_inspected },
 	{ ROLE_ANSWER, 0, 0, ROLE_TEXT_MAX, on_answer },
 	{ ROLE_FLUSH, 0, 0, 0, on_flush },

@@ -10,7 +10,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "log.h"
+#include "log_record.h"
 #include "loop.h"
 #include "macros.h"
 
@@ -19,8 +19,8 @@ struct ipc;
 struct vmproc_ops {
 	/* VTL0 is about to run. Times of CLOCK_BOOTTIME. */
 	void (*started)(void *ctx, uint64_t host_ready_ns, uint64_t now_ns);
-	/* A finished line of its log. @line: printable text, terminated */
-	void (*log)(void *ctx, enum log_level level, const char *line);
+	/* A record of its log, valid during the call. */
+	void (*log)(void *ctx, const struct log_record *rec);
 	/* Answers, and a question; ids as given to vmproc_send(), respectively by the other side.
 	 * @text: terminated, "" = success */
 	void (*inspected)(void *ctx, uint64_t id, const uint8_t *body, size_t len);

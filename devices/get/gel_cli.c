@@ -10,15 +10,15 @@
 
 #include "gel_msg.h"
 #include "kmsg_line.h"
+#include "log_ring.h"
 
 #define LOG_AREA "gel"
-#define RING_BYTES 65536u /* power of two */
-#define LINE_LEN_MAX 1024u
-/* Per turn of the loop, so that a flood of lines leaves time for everything else. */
-#define LINES_PER_TURN 32u
+/* Per turn of the loop, so that a flood of records leaves time for everything else. */
+#define RECORDS_PER_TURN 32u
 #define KMSG_PER_TURN 16u
 #define KMSG_BYTES 8192u /* more than the kernel ever puts into one record */
 
+#define KMSG_CRIT 2u
 #define KMSG_NOTICE 5u
 #define FACILITY_KERNEL 0u
 #define FACILITY_INIT 2u
@@ -29,169 +29,60 @@
 
 const struct guid gel_cli_instance = GEL_INSTANCE_GUID;
 
-/* In front of each line in the ring. */
-struct line_head {
-	uint64_t time_ns;
-	uint32_t gap; /* lines lost just before this one */
-	uint16_t len;
-	uint8_t level; /* enum log_level */
-	uint8_t rsvd;
-};
-
 struct gel_cli {
-	/* One writer at a time (the log lock), one reader (the loop); both run freely. */
-	_Atomic uint32_t head, tail;
-	_Atomic uint64_t missed;
-	uint32_t gap; /* writer: lost since the last line that fitted */
+	bool restricted;
+	struct log_ring *ring;
 	_Atomic(struct loop *) loop; /* NULL = not attached */
 	struct loop_work work;
 
 	/* From here on the loop's thread only. */
 	struct pipe *pipe; /* NULL = not attached, or failed */
 	size_t rec_len; /* a record that is built but not sent, 0 = none */
+	uint64_t missed; /* still to be told by the next event */
 	int kmsg_fd;
 	struct loop_fd kmsg_watch;
 	bool watching;
 	bool own_tail; /* the next line from ttyprintk ends one of ours */
 	uint64_t next_seq;
 	uint64_t kmsg_gap;
+	struct log_ring_slot slot;
 	uint8_t rec[GEL_MAX_RECORD];
-	char text[LINE_LEN_MAX];
 	char kmsg[KMSG_BYTES];
-	uint8_t ring[RING_BYTES];
 };
 
-/* ---- the ring -------------------------------------------------------------------------------- */
+/* ---- records of the daemon ------------------------------------------------------------------- */
 
-static void ring_write(struct gel_cli *gc, uint32_t at, const void *buf, uint32_t len)
+void gel_cli_put_record(struct gel_cli *gc, const struct log_record *rec)
 {
-	const uint32_t off = at % RING_BYTES, first = MIN(len, RING_BYTES - off);
-
-	memcpy(gc->ring + off, buf, first);
-	memcpy(gc->ring, (const uint8_t *)buf + first, len - first);
-}
-
-static void ring_read(const struct gel_cli *gc, uint32_t at, void *ret_buf, uint32_t len)
-{
-	const uint32_t off = at % RING_BYTES, first = MIN(len, RING_BYTES - off);
-
-	memcpy(ret_buf, gc->ring + off, first);
-	memcpy((uint8_t *)ret_buf + first, gc->ring, len - first);
-}
-
-static void count_lost(struct gel_cli *gc)
-{
-	atomic_fetch_add_explicit(&gc->missed, 1, memory_order_relaxed);
-	if (gc->gap < UINT32_MAX)
-		gc->gap++;
-}
-
-void gel_cli_put(struct gel_cli *gc, enum log_level level, const char *line)
-{
-	const uint32_t tail = atomic_load_explicit(&gc->tail, memory_order_relaxed);
-	/* Acquire pairs with the release in take_line(): the room is really free. */
-	const uint32_t used = tail - atomic_load_explicit(&gc->head, memory_order_acquire);
-	const uint32_t len = (uint32_t)strnlen(line, LINE_LEN_MAX);
-	struct line_head h = { .time_ns = loop_now_ns(),
-			       .gap = gc->gap,
-			       .len = (uint16_t)len,
-			       .level = (uint8_t)level };
 	struct loop *loop;
 
-	if (RING_BYTES - used < sizeof(h) + len) {
-		count_lost(gc);
+	/* The statement has dropped it already; another role's word is not enough. */
+	if (gc->restricted && rec->cls == CONF)
 		return;
-	}
-	ring_write(gc, tail, &h, sizeof(h));
-	ring_write(gc, tail + (uint32_t)sizeof(h), line, len);
-	gc->gap = 0;
-	/* Release pairs with the acquire in take_line(): the line is there before the index. */
-	atomic_store_explicit(&gc->tail, tail + (uint32_t)sizeof(h) + len, memory_order_release);
+	(void)log_ring_put(gc->ring, rec);
 	/* Acquire pairs with the release in gel_cli_attach(): the work is set up. */
 	loop = atomic_load_explicit(&gc->loop, memory_order_acquire);
 	if (loop)
 		loop_post(loop, &gc->work);
 }
 
-/* The oldest line into gc->text; false = there is none. */
-static bool take_line(struct gel_cli *gc, struct line_head *ret_head)
+void gel_cli_output(void *ctx, const struct log_record *rec)
 {
-	const uint32_t head = atomic_load_explicit(&gc->head, memory_order_relaxed);
-
-	if (head == atomic_load_explicit(&gc->tail, memory_order_acquire))
-		return false;
-	ring_read(gc, head, ret_head, sizeof(*ret_head));
-	ring_read(gc, head + (uint32_t)sizeof(*ret_head), gc->text, ret_head->len);
-	atomic_store_explicit(&gc->head, head + (uint32_t)sizeof(*ret_head) + ret_head->len,
-			      memory_order_release);
-	return true;
-}
-
-/* ---- records --------------------------------------------------------------------------------- */
-
-static enum gel_level level_of_log(uint8_t level)
-{
-	switch ((enum log_level)level) {
-	case LOG_ERR:
-		return GEL_ERROR;
-	case LOG_WARN:
-		return GEL_WARNING;
-	case LOG_INFO:
-		return GEL_INFO;
-	case LOG_DEBUG:
-	case LOG_TRACE:
-		break;
-	}
-	return GEL_VERBOSE;
-}
-
-/* The area is the third word of "<name> <level> <area>: text"; without one, all of it is text. */
-static void split_line(const char *line, size_t len, struct gel_msg *m)
-{
-	const char *sp = memchr(line, ' ', len), *end = line + len, *colon;
-
-	m->target = "keel";
-	m->target_len = 4;
-	m->text = line;
-	m->text_len = len;
-	if (sp)
-		sp = memchr(sp + 1, ' ', (size_t)(end - sp - 1));
-	if (!sp)
-		return;
-	colon = memchr(sp + 1, ':', (size_t)(end - sp - 1));
-	if (!colon || end - colon < 2 || colon[1] != ' ')
-		return;
-	m->target = sp + 1;
-	m->target_len = (size_t)(colon - m->target);
-	m->text = colon + 2;
-	m->text_len = (size_t)(end - m->text);
+	gel_cli_put_record(ctx, rec);
 }
 
 static bool next_record(struct gel_cli *gc)
 {
-	struct gel_msg m = { 0 };
-	struct line_head h;
-
-	if (!take_line(gc, &h))
+	if (!log_ring_take(gc->ring, &gc->slot))
 		return false;
-	m.level = level_of_log(h.level);
-	m.time_ns = h.time_ns;
-	m.missed = h.gap;
-	split_line(gc->text, h.len, &m);
-	gc->rec_len = gel_msg_build(&m, gc->rec);
+	gc->missed += gc->slot.rec.missed;
+	gc->rec_len = gel_msg_record(&gc->slot.rec, gc->missed, gc->rec);
+	if (gc->slot.rec.kind == LOG_EVENT)
+		gc->missed = 0;
 	return true;
 }
 
 /* ---- the kernel's log ------------------------------------------------------------------------ */
-
-static enum gel_level level_of_kernel(uint32_t level)
-{
-	if (level <= 2)
-		return GEL_CRITICAL;
-	if (level == 3)
-		return GEL_ERROR;
-	return level == 4 ? GEL_WARNING : GEL_INFO;
-}
 
 static bool starts_with(const char *s, size_t len, const char *with)
 {
@@ -204,7 +95,7 @@ static bool starts_with(const char *s, size_t len, const char *with)
 static bool is_own_line(const char *text, size_t len)
 {
 	static const char *const starts[] = { "keel error ", "keel warn ", "keel info ",
-					      "keel debug " };
+					      "keel debug ", "keel trace " };
 
 	for (size_t i = 0; i < ARRAY_SIZE(starts); i++) {
 		if (starts_with(text, len, starts[i]))
@@ -214,19 +105,18 @@ static bool is_own_line(const char *text, size_t len)
 }
 
 /* What somebody wrote to /dev/ttyprintk. False = a line of ours, or the rest of one. */
-static bool classify_tty(struct gel_cli *gc, struct gel_msg *m)
+static bool classify_tty(struct gel_cli *gc, struct gel_kmsg *m)
 {
 	const bool own = gc->own_tail || is_own_line(m->text, m->text_len);
 
 	gc->own_tail = own && m->text_len > TTY_CUT && m->text[m->text_len - 1] == '\\';
 	m->target = "panic";
-	m->target_len = strlen("panic");
-	m->level = GEL_CRITICAL;
+	m->level = KMSG_CRIT;
 	return !own;
 }
 
 /* Fill in level and target; false = not for the host. */
-static bool classify(struct gel_cli *gc, const struct kmsg_line *k, struct gel_msg *m)
+static bool classify(struct gel_cli *gc, const struct kmsg_line *k, struct gel_kmsg *m)
 {
 	m->text = k->text;
 	m->text_len = k->text_len;
@@ -239,9 +129,8 @@ static bool classify(struct gel_cli *gc, const struct kmsg_line *k, struct gel_m
 	}
 	if (k->level > KMSG_NOTICE || is_own_line(k->text, k->text_len))
 		return false;
-	m->level = level_of_kernel(k->level);
+	m->level = k->level;
 	m->target = k->facility == FACILITY_INIT ? "underhill_init" : "kmsg";
-	m->target_len = strlen(m->target);
 	return true;
 }
 
@@ -249,7 +138,7 @@ static bool classify(struct gel_cli *gc, const struct kmsg_line *k, struct gel_m
 static int read_kmsg(struct gel_cli *gc)
 {
 	ssize_t n = read(gc->kmsg_fd, gc->kmsg, sizeof(gc->kmsg));
-	struct gel_msg m = { .kmsg = true };
+	struct gel_kmsg m = { 0 };
 	struct kmsg_line k;
 
 	if (n < 0)
@@ -267,7 +156,7 @@ static int read_kmsg(struct gel_cli *gc)
 	m.time_ns = k.time_us * 1000;
 	m.missed = gc->kmsg_gap;
 	gc->kmsg_gap = 0;
-	gc->rec_len = gel_msg_build(&m, gc->rec);
+	gc->rec_len = gel_msg_kmsg(&m, gc->rec);
 	return 1;
 }
 
@@ -309,7 +198,7 @@ static bool send_record(struct gel_cli *gc)
 }
 
 /* Up to @max records; false when there was no more to send or no room. */
-static bool send_lines(struct gel_cli *gc, unsigned int max)
+static bool send_records(struct gel_cli *gc, unsigned int max)
 {
 	for (unsigned int i = 0; i < max; i++) {
 		if (!send_record(gc) || !next_record(gc))
@@ -364,7 +253,7 @@ static void on_work(void *ctx)
 {
 	struct gel_cli *gc = ctx;
 
-	if (send_lines(gc, LINES_PER_TURN))
+	if (send_records(gc, RECORDS_PER_TURN))
 		loop_post(atomic_load_explicit(&gc->loop, memory_order_relaxed), &gc->work);
 	watch_kmsg(gc);
 }
@@ -392,12 +281,18 @@ static void on_gone(void *user)
 
 /* ---- life cycle ------------------------------------------------------------------------------ */
 
-struct gel_cli *gel_cli_create(void)
+struct gel_cli *gel_cli_create(bool restricted)
 {
 	struct gel_cli *gc = calloc(1, sizeof(*gc));
 
 	if (!gc)
 		return NULL;
+	gc->ring = log_ring_create();
+	if (!gc->ring) {
+		free(gc);
+		return NULL;
+	}
+	gc->restricted = restricted;
 	gc->kmsg_fd = -1;
 	gc->work = (struct loop_work){ .fn = on_work, .ctx = gc };
 	return gc;
@@ -405,13 +300,16 @@ struct gel_cli *gel_cli_create(void)
 
 void gel_cli_destroy(struct gel_cli *gc)
 {
+	if (!gc)
+		return;
+	log_ring_destroy(gc->ring);
 	free(gc);
 }
 
 void gel_cli_attach(struct gel_cli *gc, struct loop *loop, struct pipe *pipe, int kmsg_fd)
 {
 	gc->pipe = pipe;
-	gc->kmsg_fd = kmsg_fd;
+	gc->kmsg_fd = gc->restricted ? -1 : kmsg_fd;
 	pipe->wake = on_wake;
 	pipe->gone = on_gone;
 	pipe->user = gc;
@@ -437,8 +335,7 @@ void gel_cli_flush(struct gel_cli *gc)
 {
 	if (!gc || !gc->pipe)
 		return;
-	/* The shortest line takes its head: no more than these can be queued now. */
-	(void)send_lines(gc, RING_BYTES / sizeof(struct line_head));
+	(void)send_records(gc, LOG_RING_RECORDS);
 	if (gc->kmsg_fd >= 0)
 		(void)relay_kmsg(gc, KMSG_PER_TURN);
 	watch_kmsg(gc);
@@ -448,13 +345,12 @@ bool gel_cli_idle(struct gel_cli *gc)
 {
 	if (!gc || !gc->pipe)
 		return true;
-	if (gc->rec_len || atomic_load_explicit(&gc->head, memory_order_relaxed) !=
-				   atomic_load_explicit(&gc->tail, memory_order_acquire))
+	if (gc->rec_len || !log_ring_empty(gc->ring))
 		return false;
 	return pipe_drained(gc->pipe) != 0; /* an error: nobody takes anything any more */
 }
 
 uint64_t gel_cli_missed(const struct gel_cli *gc)
 {
-	return atomic_load_explicit(&gc->missed, memory_order_relaxed);
+	return log_ring_lost(gc->ring);
 }

@@ -32,19 +32,6 @@
 
 enum log_kind { LOG_EVENT, LOG_SPAN_ENTER, LOG_SPAN_EXIT };
 
-enum log_field_type { LOG_F_U64, LOG_F_I64, LOG_F_BOOL, LOG_F_STR };
-
-/* A value with a name; made by LOG_U64() and its like. */
-struct log_field {
-	const char *key;
-	enum log_field_type type;
-	union {
-		uint64_t u64; /* also LOG_F_BOOL: 0 or 1 */
-		int64_t i64;
-		const char *str;
-	};
-};
-
 struct log_record {
 	enum log_kind kind;
 	enum log_level level;

@@ -24,18 +24,17 @@
 
 static struct fake_part *f;
 
-static void drop_line(void *ctx, enum log_level level, const char *line)
+static void drop_record(void *ctx, const struct log_record *rec)
 {
 	(void)ctx;
-	(void)level;
-	(void)line;
+	(void)rec;
 }
 
 static void init_once(void)
 {
 	if (f)
 		return;
-	log_init(LOG_DEBUG, false, drop_line, NULL);
+	log_init(LOG_DEBUG, false, drop_record, NULL);
 	f = fake_part_create();
 }
 

@@ -119,11 +119,10 @@ static void one_exit(struct mock_machine *mm, struct input *in)
 	inject_sync(&mm->vp.v);
 }
 
-static void drop_line(void *ctx, enum log_level level, const char *line)
+static void drop_record(void *ctx, const struct log_record *rec)
 {
 	(void)ctx;
-	(void)level;
-	(void)line;
+	(void)rec;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -134,7 +133,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct input in = { data, size };
 
 	if (!ready) {
-		log_init(LOG_DEBUG, false, drop_line, NULL);
+		log_init(LOG_DEBUG, false, drop_record, NULL);
 		mock_machine_init(&mm);
 		ready = true;
 	}

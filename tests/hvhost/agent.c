@@ -15,6 +15,7 @@
 
 #include "link.h"
 #include "log.h"
+#include "log_format.h"
 #include "record.h"
 #include "session.h"
 #include "vsock_host.h"
@@ -39,17 +40,15 @@ struct agent {
 	int status;
 };
 
-static void log_to_pipe(void *ctx, enum log_level level, const char *line)
+static void log_to_pipe(void *ctx, const struct log_record *rec)
 {
 	struct agent *a = ctx;
-	char buf[2048];
-	int n = snprintf(buf, sizeof(buf), "%s\n", line);
+	char buf[LOG_LINE_MAX + 1];
+	size_t len = log_format_plain(rec, buf);
 
-	(void)level;
-
+	buf[len] = '\n';
 	/* The pipe never blocks: a front end that stopped reading must not stop the VM. */
-	if (n > 0)
-		(void)!write(a->log_pipe[1], buf, MIN((size_t)n, sizeof(buf) - 1));
+	(void)!write(a->log_pipe[1], buf, len + 1);
 }
 
 /* Runs sessions one after the other: a restart of the guest is a new session on the same streams.

@@ -25,6 +25,8 @@ static struct half halves[2];
 static struct pipe ours, host; /* the two ends */
 static struct loop *loop;
 static struct gel_cli *gc;
+static bool restricted;
+static enum gel_type want_type = GEL_EVENT;
 static int kmsg[2] = { -1, -1 }; /* we read [0], the "kernel" writes [1] */
 static bool signalled; /* the host signalled us */
 
@@ -62,7 +64,7 @@ static void setup(bool with_kmsg)
 	ck_assert_int_eq(pipe_attach(&host, &b, &a, to_us, NULL), 0);
 	if (with_kmsg)
 		ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, kmsg), 0);
-	gc = gel_cli_create();
+	gc = gel_cli_create(restricted);
 	ck_assert_ptr_nonnull(gc);
 }
 
@@ -106,6 +108,8 @@ static void parse_message(const char *text, size_t len)
 			 0);
 	ck_assert(json_string_is(&j, json_member(&j, 0, "target"), got.target));
 	missed = json_member(&j, 0, "missed_events");
+	if (missed == JSON_NONE)
+		missed = json_member(&j, json_member(&j, 0, "fields"), "missed_entries");
 	got.missed = 0;
 	if (missed != JSON_NONE)
 		ck_assert_int_eq(json_u64(&j, missed, UINT64_MAX, &got.missed), 0);
@@ -124,12 +128,26 @@ static bool take(void)
 	ck_assert_int_eq(r, 0);
 	ck_assert_uint_ge(len, sizeof(got.h));
 	memcpy(&got.h, rec, sizeof(got.h));
-	ck_assert_uint_eq(got.h.type, GEL_EVENT);
+	ck_assert_uint_eq(got.h.type, want_type);
 	ck_assert_uint_eq(len, sizeof(got.h) + got.h.message.off + got.h.message.size);
 	memcpy(got.target, rec + sizeof(got.h) + got.h.target.off, got.h.target.size);
 	got.target[got.h.target.size] = 0;
+	if (want_type != GEL_EVENT)
+		return true;
 	parse_message((const char *)rec + sizeof(got.h) + got.h.message.off, got.h.message.size);
 	return true;
+}
+
+static void say(enum log_level level, const char *target, const char *text)
+{
+	const struct log_record rec = { .level = level,
+					.time_ns = loop_now_ns(),
+					.target = target,
+					.name = "",
+					.context = "",
+					.text = text };
+
+	gel_cli_put_record(gc, &rec);
 }
 
 static bool settle_and_take(void)
@@ -164,10 +182,10 @@ START_TEST(early_lines)
 	uint64_t before = loop_now_ns() / 100, first;
 
 	setup(false);
-	gel_cli_put(gc, LOG_ERR, "keel error vm: first");
-	gel_cli_put(gc, LOG_WARN, "keel warn get: second: with a colon");
-	gel_cli_put(gc, LOG_INFO, "keel info stats: stats {\"exits\":{\"pio\":1}}");
-	gel_cli_put(gc, LOG_DEBUG, "keel debug a-b: ");
+	say(LOG_ERR, "vm", "first");
+	say(LOG_WARN, "get", "second: with a colon");
+	say(LOG_INFO, "stats", "stats {\"exits\":{\"pio\":1}}");
+	say(LOG_DEBUG, "a-b", "");
 	gel_cli_flush(gc); /* not attached: nothing happens */
 	attach();
 	expect(GEL_ERROR, "vm", "first");
@@ -179,25 +197,70 @@ START_TEST(early_lines)
 	expect(GEL_INFO, "stats", "stats {\"exits\":{\"pio\":1}}");
 	expect(GEL_VERBOSE, "a-b", "");
 	expect_none();
-	gel_cli_put(gc, LOG_INFO, "keel info vm: later");
+	say(LOG_INFO, "vm", "later");
 	expect(GEL_INFO, "vm", "later");
 	teardown();
 }
 END_TEST
 
-/* Lines of another shape are sent whole. */
-START_TEST(odd_lines)
+/* Spans are told apart by the header; what was missed waits for the next event. */
+START_TEST(spans)
 {
-	static const char *const odd[] = {
-		"", "x", "a b", "a b c", "a b c:", "a b c:d", " ", "  "
-	};
+	const struct log_field field = { .key = "n", .type = LOG_F_U64, .u64 = 3 };
+	struct log_record rec = { .kind = LOG_SPAN_ENTER,
+				  .level = LOG_INFO,
+				  .missed = 2,
+				  .activity = { .d1 = 1 },
+				  .target = "vm",
+				  .name = "start",
+				  .context = "start{n=3}",
+				  .text = "",
+				  .fields = &field,
+				  .n_fields = 1 };
 
 	setup(false);
 	attach();
-	for (size_t i = 0; i < ARRAY_SIZE(odd); i++) {
-		gel_cli_put(gc, LOG_INFO, odd[i]);
-		expect(GEL_INFO, "keel", odd[i]);
-	}
+	gel_cli_put_record(gc, &rec);
+	rec.kind = LOG_SPAN_EXIT;
+	gel_cli_put_record(gc, &rec);
+	say(LOG_INFO, "vm", "after");
+	settle();
+	want_type = GEL_SPAN_ENTER;
+	ck_assert(take());
+	ck_assert_uint_eq(got.h.activity[0], 1);
+	want_type = GEL_SPAN_EXIT;
+	ck_assert(take());
+	want_type = GEL_EVENT;
+	ck_assert(take());
+	ck_assert_str_eq(got.text, "after");
+	ck_assert_uint_eq(got.missed, 4);
+	teardown();
+}
+END_TEST
+
+/* Another role's word does not open what is closed. */
+START_TEST(restricted_drops_conf)
+{
+	struct log_record rec = { .level = LOG_ERR,
+				  .cls = CONF,
+				  .target = "vm",
+				  .name = "",
+				  .context = "",
+				  .text = "secret" };
+
+	restricted = true;
+	setup(true);
+	attach();
+	gel_cli_put_record(gc, &rec);
+	kernel_says("0,0,1,-;secret\n");
+	gel_cli_flush(gc);
+	expect_none();
+	rec.cls = ALLOWED;
+	rec.text = "fine";
+	gel_cli_put_record(gc, &rec);
+	expect(GEL_ERROR, "vm", "fine");
+	expect_none();
+	restricted = false;
 	teardown();
 }
 END_TEST
@@ -210,14 +273,14 @@ START_TEST(overflow)
 
 	setup(false);
 	while (!gel_cli_missed(gc)) {
-		snprintf(line, sizeof(line), "keel info vm: %u %0200u", sent++, 0);
-		gel_cli_put(gc, LOG_INFO, line);
+		snprintf(line, sizeof(line), "%u %0200u", sent++, 0);
+		say(LOG_INFO, "vm", line);
 		ck_assert_uint_lt(sent, 1000);
 	}
 	sent--; /* the last one was lost */
-	ck_assert_uint_gt(sent, 200);
+	ck_assert_uint_gt(sent, 150);
 	for (int i = 0; i < 4; i++)
-		gel_cli_put(gc, LOG_INFO, line);
+		say(LOG_INFO, "vm", line);
 	ck_assert_uint_eq(gel_cli_missed(gc), 5);
 	attach();
 	while (settle_and_take()) {
@@ -226,10 +289,10 @@ START_TEST(overflow)
 		ck_assert_uint_eq(got.missed, 0);
 	}
 	ck_assert_uint_eq(n, sent);
-	gel_cli_put(gc, LOG_INFO, "keel info vm: after");
+	say(LOG_INFO, "vm", "after");
 	expect(GEL_INFO, "vm", "after");
 	ck_assert_uint_eq(got.missed, 5);
-	gel_cli_put(gc, LOG_INFO, "keel info vm: once");
+	say(LOG_INFO, "vm", "once");
 	expect(GEL_INFO, "vm", "once");
 	ck_assert_uint_eq(got.missed, 0);
 	teardown();
@@ -245,8 +308,8 @@ START_TEST(full_channel)
 	setup(false);
 	attach();
 	for (unsigned i = 0; i < 300; i++) {
-		snprintf(line, sizeof(line), "keel info vm: line %u", i);
-		gel_cli_put(gc, LOG_INFO, line);
+		snprintf(line, sizeof(line), "line %u", i);
+		say(LOG_INFO, "vm", line);
 		if (i % 50 == 0)
 			settle();
 	}
@@ -270,7 +333,7 @@ START_TEST(short_turns)
 
 	setup(false);
 	for (int i = 0; i < 100; i++)
-		gel_cli_put(gc, LOG_INFO, "keel info vm: x");
+		say(LOG_INFO, "vm", "x");
 	gel_cli_attach(gc, loop, &ours, -1);
 	loop_poll(loop);
 	while (take())
@@ -291,7 +354,7 @@ START_TEST(flush)
 	setup(true);
 	attach();
 	settle();
-	gel_cli_put(gc, LOG_INFO, "keel info vm: the end");
+	say(LOG_INFO, "vm", "the end");
 	kernel_says("4,0,5,-;of the kernel\n");
 	gel_cli_flush(gc);
 	ck_assert(take());
@@ -306,7 +369,7 @@ END_TEST
 START_TEST(idle)
 {
 	setup(false);
-	gel_cli_put(gc, LOG_INFO, "keel info vm: x");
+	say(LOG_INFO, "vm", "x");
 	ck_assert(gel_cli_idle(gc)); /* there is nobody to wait for */
 	ck_assert(gel_cli_idle(NULL));
 	attach();
@@ -314,16 +377,16 @@ START_TEST(idle)
 	ck_assert(!gel_cli_idle(gc)); /* in the channel */
 	ck_assert(take());
 	ck_assert(gel_cli_idle(gc));
-	gel_cli_put(gc, LOG_INFO, "keel info vm: y");
+	say(LOG_INFO, "vm", "y");
 	ck_assert(!gel_cli_idle(gc)); /* queued */
 	settle();
 	ck_assert(take());
 	for (int i = 0; i < 200; i++)
-		gel_cli_put(gc, LOG_INFO, "keel info vm: z");
+		say(LOG_INFO, "vm", "z");
 	for (int i = 0; i < 500 && !gel_cli_idle(gc); i++)
 		ck_assert(settle_and_take());
 	ck_assert(gel_cli_idle(gc));
-	gel_cli_put(gc, LOG_INFO, "keel info vm: nobody");
+	say(LOG_INFO, "vm", "nobody");
 	ours.failed = true;
 	settle();
 	ck_assert(gel_cli_idle(gc));
@@ -418,7 +481,7 @@ START_TEST(kernel_not_wanted)
 	kernel_says("0,0,1,-;secret\n");
 	gel_cli_flush(gc);
 	expect_none();
-	gel_cli_put(gc, LOG_INFO, "keel info vm: allowed");
+	say(LOG_INFO, "vm", "allowed");
 	expect(GEL_INFO, "vm", "allowed");
 	expect_none();
 	teardown();
@@ -480,7 +543,7 @@ START_TEST(storm_full_channel)
 	ck_assert_int_gt(recv(kmsg[0], text, sizeof(text), MSG_PEEK), 0);
 	/* Nothing more happens until the host reads. */
 	ck_assert(!loop_pending(loop));
-	gel_cli_put(gc, LOG_INFO, "keel info vm: among them");
+	say(LOG_INFO, "vm", "among them");
 	settle();
 	ck_assert_int_gt(recv(kmsg[0], text, sizeof(text), MSG_PEEK), 0);
 	ck_assert(!loop_pending(loop));
@@ -504,7 +567,7 @@ START_TEST(kernel_ends)
 	(void)shutdown(kmsg[1], SHUT_RDWR);
 	settle();
 	ck_assert(!loop_pending(loop));
-	gel_cli_put(gc, LOG_INFO, "keel info vm: goes on");
+	say(LOG_INFO, "vm", "goes on");
 	expect(GEL_INFO, "vm", "goes on");
 	teardown();
 }
@@ -529,7 +592,7 @@ START_TEST(host_breaks)
 		ours.failed = true; /* found out when sending */
 	}
 	for (int i = 0; i < 2000; i++)
-		gel_cli_put(gc, LOG_INFO, "keel info vm: nobody listens any more");
+		say(LOG_INFO, "vm", "nobody listens any more");
 	kernel_says("4,1,1,-;neither to this\n");
 	gel_cli_flush(gc);
 	expect_none();
@@ -546,18 +609,15 @@ END_TEST
 #define THREADS 3u
 #define LINES 4000u
 
-static pthread_mutex_t log_lock = PTHREAD_MUTEX_INITIALIZER;
-
 static void *talk(void *ctx)
 {
 	unsigned me = *(const unsigned *)ctx;
-	char line[64];
+	char target[16], line[16];
 
 	for (unsigned i = 0; i < LINES; i++) {
-		snprintf(line, sizeof(line), "keel info t%u: %u", me, i);
-		(void)pthread_mutex_lock(&log_lock);
-		gel_cli_put(gc, LOG_INFO, line);
-		(void)pthread_mutex_unlock(&log_lock);
+		snprintf(target, sizeof(target), "t%u", me);
+		snprintf(line, sizeof(line), "%u", i);
+		say(LOG_INFO, target, line);
 	}
 	return NULL;
 }
@@ -595,7 +655,7 @@ START_TEST(threads)
 	}
 	for (unsigned i = 0; i < THREADS; i++)
 		(void)pthread_join(t[i], NULL);
-	gel_cli_put(gc, LOG_INFO, "keel info t0: 9999");
+	say(LOG_INFO, "t0", "9999");
 	settle();
 	ck_assert(take());
 	check_line(next, &missed);
@@ -605,6 +665,6 @@ START_TEST(threads)
 }
 END_TEST
 
-UNIT_MAIN_VARIANTS("devices-get/gel_cli", 4, early_lines, odd_lines, overflow, full_channel,
-		   short_turns, flush, idle, kernel_lines, own_lines, kernel_gap, kernel_not_wanted,
-		   storm, storm_full_channel, kernel_ends, host_breaks, threads)
+UNIT_MAIN_VARIANTS("devices-get/gel_cli", 4, early_lines, spans, restricted_drops_conf, overflow,
+		   full_channel, short_turns, flush, idle, kernel_lines, own_lines, kernel_gap,
+		   kernel_not_wanted, storm, storm_full_channel, kernel_ends, host_breaks, threads)

@@ -2,6 +2,7 @@
 /* The log channel from a line of the daemon to a line of hvhost's log, over a VMBus server. */
 #include "gel_cli.h"
 #include "get_proto.h"
+#include "log_format.h"
 #include "../../hvhost/gel_host.h"
 #include "../devices-vmbus/vmguest.h"
 
@@ -22,12 +23,21 @@ static struct {
 } lines[32];
 static unsigned n_lines;
 
-static void sink(void *ctx, enum log_level level, const char *line)
+static void sink(void *ctx, const struct log_record *rec)
 {
 	(void)ctx;
 	ck_assert_uint_lt(n_lines, ARRAY_SIZE(lines));
-	lines[n_lines].level = level;
-	snprintf(lines[n_lines++].line, sizeof(lines[0].line), "%s", line);
+	lines[n_lines].level = rec->level;
+	(void)log_format_plain(rec, lines[n_lines++].line);
+}
+
+static void say(enum log_level level, const char *target, const char *text)
+{
+	const struct log_record rec = {
+		.level = level, .target = target, .name = "", .context = "", .text = text
+	};
+
+	gel_cli_put_record(gc, &rec);
 }
 
 static void settle(void)
@@ -51,7 +61,7 @@ static void setup(void)
 	chan = vmguest_find(&g, &gel_cli_instance);
 	ck_assert_ptr_nonnull(chan);
 	ck_assert(vmguest_open(&g, chan, 17));
-	gc = gel_cli_create();
+	gc = gel_cli_create(false);
 	ck_assert_ptr_nonnull(gc);
 	n_lines = 0;
 }
@@ -75,10 +85,10 @@ static void expect(unsigned i, enum log_level level, const char *line)
 START_TEST(lines_arrive)
 {
 	setup();
-	gel_cli_put(gc, LOG_INFO, "keel info stats: stats {\"exits\":{\"pio\":17,\"a\\b\":2}}");
-	gel_cli_put(gc, LOG_ERR, "keel error vm: an error: \"quoted\"");
-	gel_cli_put(gc, LOG_WARN, "keel warn vm: a warning");
-	gel_cli_put(gc, LOG_DEBUG, "keel debug get: a detail");
+	say(LOG_INFO, "stats", "stats {\"exits\":{\"pio\":17,\"a\\b\":2}}");
+	say(LOG_ERR, "vm", "an error: \"quoted\"");
+	say(LOG_WARN, "vm", "a warning");
+	say(LOG_DEBUG, "get", "a detail");
 	gel_cli_attach(gc, loop, &chan->pipe, -1);
 	settle();
 	ck_assert_uint_eq(n_lines, 4);
@@ -95,12 +105,12 @@ START_TEST(lost_lines_are_told)
 {
 	setup();
 	while (!gel_cli_missed(gc))
-		gel_cli_put(gc, LOG_DEBUG, "keel debug vm: x");
+		say(LOG_DEBUG, "vm", "x");
 	log_init(LOG_INFO, false, sink, NULL);
 	gel_cli_attach(gc, loop, &chan->pipe, -1);
 	for (int i = 0; i < 200; i++)
 		settle();
-	gel_cli_put(gc, LOG_INFO, "keel info vm: after");
+	say(LOG_INFO, "vm", "after");
 	settle();
 	ck_assert_uint_eq(n_lines, 2);
 	expect(0, LOG_WARN, "hvhost warn gel: vm: 1 events missed");

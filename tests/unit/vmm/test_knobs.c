@@ -37,7 +37,7 @@ START_TEST(defaults)
 	struct var none[] = { { NULL, NULL } };
 	struct knobs k = read_vars(none);
 
-	ck_assert_int_eq((int)k.log_level, LOG_INFO);
+	ck_assert_str_eq(k.log_filter, "info");
 	ck_assert(!k.signal_vtl0_started && !k.cmdline_append);
 	ck_assert_uint_eq(k.config_timeout_s, 5);
 	ck_assert_int_eq((int)k.force_load, KNOB_LOAD_AUTO);
@@ -55,7 +55,7 @@ START_TEST(names_and_legacy_names)
 			      { NULL, NULL } };
 	struct knobs k = read_vars(vars);
 
-	ck_assert_int_eq((int)k.log_level, LOG_DEBUG);
+	ck_assert_str_eq(k.log_filter, "debug");
 	ck_assert_str_eq(k.cmdline_append, "quiet");
 	ck_assert_int_eq((int)k.force_load, KNOB_LOAD_LINUX);
 	ck_assert(!k.signal_vtl0_started);

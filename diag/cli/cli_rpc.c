@@ -168,8 +168,9 @@ static int send_frame(struct cli_rpc *rpc, uint32_t id, const uint8_t *payload, 
 static int encode(const char *service, const char *method, const void *payload, size_t len,
 		  uint64_t timeout_ns, uint8_t **ret_buf, size_t *ret_len)
 {
-	Ttrpc__Request req = TTRPC__REQUEST__INIT;
+	Ttrpc__Request req;
 
+	ttrpc__request__init(&req);
 	/* The encoder only reads. */
 	req.service = (char *)(uintptr_t)service;
 	req.method = (char *)(uintptr_t)method;

@@ -89,11 +89,12 @@ static int malformed(struct cli_ctx *c)
 int svc_inspect(struct cli_ctx *c, const char *path, uint32_t depth, uint64_t timeout_ns,
 		struct inspect_tree *ret_tree)
 {
-	Inspect__InspectRequest req = INSPECT__INSPECT_REQUEST__INIT;
+	Inspect__InspectRequest req;
 	auto_free uint8_t *payload = NULL;
 	size_t len;
 	int r;
 
+	inspect__inspect_request__init(&req);
 	req.path = (char *)(uintptr_t)path;
 	req.depth = depth;
 	if (svc_call(c, SVC_INSPECT, "Inspect", &req.base, timeout_ns, &payload, &len) < 0)
@@ -107,11 +108,12 @@ int svc_inspect(struct cli_ctx *c, const char *path, uint32_t depth, uint64_t ti
 int svc_update(struct cli_ctx *c, const char *path, const char *value,
 	       struct inspect_tree *ret_tree)
 {
-	Inspect__UpdateRequest req = INSPECT__UPDATE_REQUEST__INIT;
+	Inspect__UpdateRequest req;
 	auto_free uint8_t *payload = NULL;
 	size_t len;
 	int r;
 
+	inspect__update_request__init(&req);
 	req.path = (char *)(uintptr_t)path;
 	req.value = (char *)(uintptr_t)value;
 	if (svc_call(c, SVC_INSPECT, "Update", &req.base, 0, &payload, &len) < 0)

@@ -43,7 +43,7 @@ int cmd_start(struct cli_ctx *c)
 						  "bad environment variable, expected VAR=value");
 				goto out;
 			}
-			pairs[n] = (Diag__EnvPair)DIAG__ENV_PAIR__INIT;
+			diag__env_pair__init(&pairs[n]);
 			pairs[n].name = eq ? strndup(word, (size_t)(eq - word)) : strdup(word);
 			if (eq) {
 				pairs[n].value = (char *)(uintptr_t)(eq + 1);

@@ -55,8 +55,9 @@ static int run_stdio(struct cli_ctx *c, Diag__ExecRequest *req, bool json)
 
 int cmd_run(struct cli_ctx *c)
 {
-	Diag__ExecRequest req = DIAG__EXEC_REQUEST__INIT;
+	Diag__ExecRequest req;
 
+	diag__exec_request__init(&req);
 	req.command = (char *)(uintptr_t)cli_pos(c->args, 0);
 	set_args(&req, c->args, 1);
 	return run_stdio(c, &req, c->json);
@@ -64,12 +65,13 @@ int cmd_run(struct cli_ctx *c)
 
 int cmd_gdbserver(struct cli_ctx *c)
 {
-	Diag__ExecRequest req = DIAG__EXEC_REQUEST__INIT;
+	Diag__ExecRequest req;
 	const char *pid = cli_value(c->args, 'p');
 	char script[128], opt[] = "-c", sh[] = "/bin/sh";
 	char *args[] = { opt, script };
 	uint64_t n;
 
+	diag__exec_request__init(&req);
 	/* --once: it ends with its input instead of spinning. */
 	if (cli_has(c->args, 'm')) {
 		(void)snprintf(script, sizeof(script), "gdbserver --once --multi -");
@@ -90,8 +92,9 @@ int cmd_gdbserver(struct cli_ctx *c)
 
 static Diag__EnvPair env(const char *name, const char *val)
 {
-	Diag__EnvPair e = DIAG__ENV_PAIR__INIT;
+	Diag__EnvPair e;
 
+	diag__env_pair__init(&e);
 	e.name = (char *)(uintptr_t)name;
 	e.value = (char *)(uintptr_t)val;
 	e.has_value_case = DIAG__ENV_PAIR__HAS_VALUE_VALUE;
@@ -100,7 +103,7 @@ static Diag__EnvPair env(const char *name, const char *val)
 
 int cmd_shell(struct cli_ctx *c)
 {
-	Diag__ExecRequest req = DIAG__EXEC_REQUEST__INIT;
+	Diag__ExecRequest req;
 	struct cli_sink out = sink(STDOUT_FILENO, "stdout", false), err = out;
 	const char *term = getenv("TERM");
 	char rows[16], cols[16];
@@ -111,6 +114,7 @@ int cmd_shell(struct cli_ctx *c)
 	bool known;
 	int r;
 
+	diag__exec_request__init(&req);
 	/* The protocol has no window size: programs that care look at these. */
 	known = cli_term_size(&n_rows, &n_cols);
 	(void)snprintf(rows, sizeof(rows), "%u", n_rows);
@@ -145,7 +149,7 @@ static int dump(struct cli_ctx *c, int32_t pid, int fd)
 {
 	struct cli_sink out = { .fd = fd, .kind = CLI_SINK_RAW };
 	struct cli_sink err = { .fd = STDERR_FILENO, .kind = CLI_SINK_TEXT };
-	Diag__ExecRequest req = DIAG__EXEC_REQUEST__INIT;
+	Diag__ExecRequest req;
 	char number[16], verbose[] = "-v", program[] = "/bin/underhill-dump";
 	char *args[2] = { verbose, number };
 	bool v = cli_has(c->args, 'v');
@@ -153,6 +157,7 @@ static int dump(struct cli_ctx *c, int32_t pid, int fd)
 	int32_t code = 0;
 	int r;
 
+	diag__exec_request__init(&req);
 	(void)snprintf(number, sizeof(number), "%d", pid);
 	req.command = program;
 	req.args = args + (v ? 0 : 1);

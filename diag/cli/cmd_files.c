@@ -150,9 +150,11 @@ int cmd_kmsg(struct cli_ctx *c)
 
 static int open_remote(struct cli_ctx *c, const char *path, bool follow)
 {
-	Diag__FileRequest req = DIAG__FILE_REQUEST__INIT;
-	int fd = svc_data(c, &req.conn);
+	Diag__FileRequest req;
+	int fd;
 
+	diag__file_request__init(&req);
+	fd = svc_data(c, &req.conn);
 	if (fd < 0)
 		return -1;
 	req.follow = follow;

@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #define PATH_BYTES 512u
 #define MEMINFO_BYTES 65536u
@@ -332,12 +334,18 @@ struct limit {
 	rlim_t *changed; /* the member of now */
 };
 
+/* The C libraries do not agree on the type of a resource: no prlimit(). */
+static int limits_call(const struct limit *l, const struct rlimit *set, struct rlimit *ret_was)
+{
+	return (int)syscall(SYS_prlimit64, l->pid, l->resource, set, ret_was);
+}
+
 static int set_limit(void *ctx, const char *val, char *ret_why, size_t why_size)
 {
 	struct limit *l = ctx;
 
 	*l->changed = strcmp(val, "unlimited") == 0 ? RLIM_INFINITY : strtoull(val, NULL, 10);
-	if (prlimit(l->pid, l->resource, &l->now, NULL) == 0)
+	if (limits_call(l, &l->now, NULL) == 0)
 		return 0;
 	(void)snprintf(ret_why, why_size, "failed to set rlimit: %m (os error %d)", errno);
 	return -EINVAL;
@@ -376,7 +384,7 @@ void procinfo_inspect_rlimits(struct inspect *in, const void *pid)
 
 		if (!inspect_wants(in, limits[i].name))
 			continue;
-		if (prlimit(l.pid, l.resource, NULL, &l.now) == 0)
+		if (limits_call(&l, NULL, &l.now) == 0)
 			inspect_dir(in, SENS_UNSPEC, limits[i].name, inspect_limit, &l);
 		else
 			inspect_strf(in, SENS_UNSPEC, limits[i].name, "%m (os error %d)", errno);

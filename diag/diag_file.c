@@ -95,7 +95,7 @@ static void pump(struct diag_file *f)
 	} else if (go == 0) {
 		r = diag_watch_set(&f->in, POLLIN);
 		if (r == 0)
-			r = diag_watch_set(&f->out, POLLRDHUP);
+			r = diag_watch_set(&f->out, POLLIN | POLLRDHUP);
 	}
 	if (go < 0 || r < 0)
 		file_stop(f);
@@ -116,16 +116,25 @@ static void on_in(void *ctx, uint32_t events)
 	diag_leave(srv);
 }
 
+/* Throw away what the client sends; false = it has closed, which some sockets report only to those
+ * who read. The buffer is empty while the device is waited for. */
+static bool discard(struct diag_file *f)
+{
+	const ssize_t n = recv(f->conn, f->buf, sizeof(f->buf), MSG_DONTWAIT);
+
+	return n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR));
+}
+
 static void on_out(void *ctx, uint32_t events)
 {
 	struct diag_file *f = ctx;
 	struct diag_server *srv = f->srv;
 
 	diag_enter(srv);
-	if (!(events & POLLOUT) && (events & (POLLRDHUP | POLLHUP | POLLERR | POLLNVAL)))
-		file_stop(f);
-	else
+	if (events & POLLOUT)
 		pump(f);
+	else if ((events & (POLLRDHUP | POLLHUP | POLLERR | POLLNVAL)) || !discard(f))
+		file_stop(f);
 	diag_leave(srv);
 }
 

@@ -127,10 +127,15 @@ void diag_call_tree(struct diag_call *call, struct inspect_tree *tree)
 {
 	struct inspect_node *n;
 
+	if (!call->ctl) { /* nobody waits for it */
+		inspect_tree_fini(tree);
+		diag_call_done(call);
+		return;
+	}
 	while ((n = inspect_pending(tree)))
 		inspect_graft(tree, n, NULL);
 	inspect_sort(tree);
-	if (call->answer == DIAG_ANSWER_UPDATE && call->srv && call->srv->restricted)
+	if (call->answer == DIAG_ANSWER_UPDATE && call->srv->restricted)
 		refuse_update(call, tree->root);
 	else if (call->answer == DIAG_ANSWER_UPDATE && tree->root->kind == INSPECT_ERROR)
 		diag_call_fail(call, "%s", inspect_error_text(tree->root));

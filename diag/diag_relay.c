@@ -82,7 +82,7 @@ static void finish(struct diag_relay *r)
 		diag_relay_stop(r);
 }
 
-/* Throw away what the client still sends; false = it has closed. */
+/* Throw away what the client sends on a connection that it only reads; false = it has closed. */
 static bool discard(struct diag_relay *r)
 {
 	ssize_t n;
@@ -122,6 +122,12 @@ static int step(struct diag_relay *r)
 	return n < 0 && errno == EAGAIN ? 0 : -1;
 }
 
+/* Some sockets report the end of the other side only to those who read. */
+static uint32_t reader_events(const struct diag_relay *r)
+{
+	return r->out_data ? POLLIN | POLLRDHUP : POLLRDHUP;
+}
+
 static void pump(struct diag_relay *r)
 {
 	int go = 1;
@@ -130,7 +136,7 @@ static void pump(struct diag_relay *r)
 		go = step(r);
 	/* With data at hand only the sink counts; without, its reader may still go away. */
 	if (go < 0 || diag_watch_set(&r->in, r->len ? 0 : POLLIN) < 0 ||
-	    diag_watch_set(&r->out, r->len ? POLLOUT : POLLRDHUP) < 0)
+	    diag_watch_set(&r->out, r->len ? POLLOUT : reader_events(r)) < 0)
 		finish(r);
 }
 
@@ -154,7 +160,7 @@ static void on_out(void *ctx, uint32_t events)
 	if (r->linger) {
 		if (!discard(r))
 			diag_relay_stop(r);
-	} else if (!r->len && (events & GONE)) {
+	} else if (!r->len && ((events & GONE) || (r->out_data && !discard(r)))) {
 		finish(r);
 	} else {
 		pump(r);
@@ -193,7 +199,7 @@ int diag_relay_start(struct diag_server *srv, int in_fd, bool in_data, int out_f
 		return -ENOMEM;
 	err = diag_watch_set(&r->in, POLLIN);
 	if (err == 0)
-		err = diag_watch_set(&r->out, POLLRDHUP);
+		err = diag_watch_set(&r->out, reader_events(r));
 	if (err < 0) {
 		diag_relay_stop(r);
 		return err;

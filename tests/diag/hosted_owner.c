@@ -220,6 +220,8 @@ static void op_inspect(void *ctx, struct diag_call *call, const struct inspect_r
 	struct waiting *w;
 
 	o->inspections++;
+	if (o->vm_pid > 0 && waitpid(o->vm_pid, NULL, WNOHANG) == o->vm_pid)
+		o->vm_pid = 0; /* it crashed */
 	if (inspect_run(req, root, o, TREE_MAX, &tree) < 0) {
 		diag_call_fail(call, "out of memory");
 		return;
@@ -378,7 +380,9 @@ void hosted_owner_destroy(struct hosted_owner *o)
 		loop_timer_cancel(&w->timer);
 		on_too_late(w);
 	}
-	(void)kill(o->vm_pid, SIGKILL);
-	(void)waitpid(o->vm_pid, NULL, 0);
+	if (o->vm_pid > 0) {
+		(void)kill(o->vm_pid, SIGKILL);
+		(void)waitpid(o->vm_pid, NULL, 0);
+	}
 	free(o);
 }

@@ -8,43 +8,24 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/prctl.h>
+#include <sys/random.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "cleanup.h"
-#include "confid.h"
+#include "control_priv.h"
 #include "daemon_env.h"
-#include "knobs.h"
+#include "guid.h"
 #include "log.h"
-#include "logout.h"
 #include "role_proto.h"
 #include "timeline.h"
-#include "vmproc.h"
 
 #define LOG_AREA "control"
 
 /* The host's log channel is looked at this often while somebody waits for it to be empty. */
 #define DRAIN_POLL_NS (5ull * 1000000)
 #define DRAIN_MAX_NS (2000ull * 1000000)
-
-struct control {
-	struct confid confid;
-	struct knobs knobs;
-	struct logout log;
-	struct loop *loop;
-	struct vmproc vm;
-	char **args; /* for the vm role */
-	uint64_t start_ns; /* CLOCK_BOOTTIME */
-	struct loop_fd signal_watch;
-	int signal_fd;
-	struct loop_timer drain_timer;
-	uint64_t drain_until_ns; /* 0 = nobody waits */
-	uint64_t flush_id; /* of the vm role's question */
-	bool flush_asked, ending;
-	int exit_code;
-};
 
 /* --- the log on its way to the host ----------------------------------------------------------- */
 
@@ -81,7 +62,9 @@ static void drain(struct control *c)
 
 static void on_vm_started(void *ctx, uint64_t host_ready_ns, uint64_t now_ns)
 {
-	(void)ctx;
+	struct control *c = ctx;
+
+	c->state = CTL_STARTED;
 	timeline_mark_at("host_ready", host_ready_ns);
 	timeline_mark_at("started", now_ns);
 }
@@ -95,17 +78,16 @@ static void on_vm_log(void *ctx, const struct log_record *rec)
 
 static void on_vm_inspected(void *ctx, uint64_t id, const uint8_t *body, size_t len)
 {
-	(void)ctx;
-	(void)id;
-	(void)body;
-	(void)len;
+	struct control *c = ctx;
+
+	ctl_asks_answer(c->asks, id, body, len);
 }
 
 static void on_vm_answered(void *ctx, uint64_t id, const char *text)
 {
-	(void)ctx;
-	(void)id;
-	(void)text;
+	struct control *c = ctx;
+
+	ctl_diag_answered(c, id, text);
 }
 
 static void on_vm_flush(void *ctx, uint64_t id)
@@ -129,6 +111,7 @@ static void on_vm_ended(void *ctx, int status)
 		if (c->exit_code)
 			log_err(ALLOWED, "the vm role ended with status %d", c->exit_code);
 	}
+	ctl_diag_vm_gone(c);
 	c->ending = true;
 	drain(c);
 }
@@ -142,17 +125,34 @@ static const struct vmproc_ops vm_ops = {
 	.ended = on_vm_ended,
 };
 
-static int launch(struct control *c)
+void control_send_filter(struct control *c)
+{
+	char text[LOG_FILTER_MAX];
+
+	c->filter_changed = true;
+	log_filter_get(text);
+	if (c->vm.pid > 0 && vmproc_send(&c->vm, ROLE_LOG_FILTER, 0, text, strlen(text)))
+		log_warn(ALLOWED, "the vm role does not hear of the log filter");
+}
+
+int control_launch(struct control *c, char *const *env, const char *const *args, size_t n)
 {
 	struct vmproc_start start = {
 		.daemon_start_ns = c->start_ns,
-		.args = c->args,
-		.env = environ,
+		.args = { { (const char *const *)c->args, 0 }, { args, n } },
+		.env = env,
 	};
-	int r = vmproc_launch(&c->vm, &start);
+	int r;
 
+	while (start.args[0].arg[start.args[0].n])
+		start.args[0].n++;
+	r = vmproc_launch(&c->vm, &start);
 	if (r)
 		log_err(ALLOWED, "the vm role cannot be started (%d)", r);
+	else
+		c->state = CTL_STARTING;
+	if (r == 0 && c->filter_changed)
+		control_send_filter(c);
 	return r;
 }
 
@@ -199,6 +199,16 @@ static void write_pid_file(const char *path)
 		log_warn(ALLOWED, "pid file not written");
 }
 
+static void make_node_id(struct control *c)
+{
+	struct guid id = { 0 };
+	char text[GUID_STR_LEN + 1];
+
+	(void)getrandom(&id, sizeof(id), GRND_NONBLOCK); /* it tells starts apart, no more */
+	guid_format(&id, text);
+	(void)snprintf(c->node_id, sizeof(c->node_id), "%s", text);
+}
+
 static int start(struct control *c)
 {
 	int r = loop_create_epoll(&c->loop);
@@ -210,7 +220,13 @@ static int start(struct control *c)
 	r = watch_signals(c);
 	if (r)
 		return r;
-	r = launch(c);
+	r = ctl_diag_start(c); /* clients are served from before the VM is there */
+	if (r)
+		return r;
+	if (c->knobs.wait_for_start)
+		log_info(ALLOWED, "waits for a client to start the VM");
+	else
+		r = control_launch(c, environ, NULL, 0);
 	if (r)
 		return r;
 	logout_attach(&c->log, c->loop);
@@ -236,10 +252,12 @@ int control_main(int argc, char **argv)
 	if (unknown)
 		log_info(ALLOWED, "%u unknown arguments ignored", unknown);
 	write_pid_file(c.knobs.pid_file);
+	make_node_id(&c);
 	c.args = argv + (argc ? 1 : 0);
 	r = start(&c);
 	if (r)
 		log_err(ALLOWED, "ends with error %d", r);
+	ctl_diag_stop(&c);
 	vmproc_fini(&c.vm);
 	logout_flush(&c.log);
 	logout_detach(&c.log);

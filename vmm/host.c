@@ -4,6 +4,7 @@
 
 #include <errno.h>
 
+#include "inspect.h"
 #include "log.h"
 #include "uart16550.h"
 
@@ -41,6 +42,7 @@ static void on_dps(void *ctx, int err, struct dps *dps)
 		h->why = "platform settings";
 	} else {
 		h->dps = *dps;
+		h->have_dps = true;
 		*dps = (struct dps){ 0 };
 	}
 	h->answered = true;
@@ -251,6 +253,36 @@ bool host_coms_idle(struct host *h)
 			return false;
 	}
 	return true;
+}
+
+static void serials_inspect(struct inspect *in, const void *obj)
+{
+	const struct host *h = obj;
+
+	for (unsigned int i = 0; i < MACHINE_COMS; i++) {
+		const struct host_com *c = &h->com[i];
+
+		if (c->serial)
+			inspect_dir_at(in, SENS_UNSPEC, i, vmbus_serial_inspect, c->serial);
+	}
+}
+
+static void init_data_inspect(struct inspect *in, const void *obj)
+{
+	const struct host *h = obj;
+
+	inspect_dir(in, SENS_UNSPEC, "dps", dps_inspect, &h->dps);
+}
+
+void host_inspect(struct inspect *in, const void *obj)
+{
+	const struct host *h = obj;
+
+	if (h->get)
+		inspect_dir(in, SENS_UNSPEC, "get", get_cli_inspect, h->get);
+	if (h->have_dps)
+		inspect_dir(in, SENS_UNSPEC, "init_data", init_data_inspect, h);
+	inspect_dir(in, SENS_UNSPEC, "serial", serials_inspect, h);
 }
 
 void host_close(struct host *h)

@@ -17,6 +17,7 @@
 #include "vm_clock.h"
 #include "vmbus_serial.h"
 
+struct inspect;
 struct uart16550;
 
 /* One COM port: between the UART of the machine and the channel of the host. */
@@ -35,7 +36,7 @@ struct host {
 	struct time_source *time;
 	struct host_com com[MACHINE_COMS];
 	/* progress of the start-up conversation */
-	bool ready, answered, timed_out;
+	bool ready, answered, timed_out, have_dps;
 	int err;
 	const char *why; /* static text when err is set */
 };
@@ -61,5 +62,8 @@ const struct char_backend *host_com_backend(struct host *h, unsigned int idx);
 
 /* Has the host taken all console output? */
 bool host_coms_idle(struct host *h);
+
+/* GET, the settings and the serial channels: an inspect_fn on the struct host. */
+void host_inspect(struct inspect *in, const void *h);
 
 void host_close(struct host *h);

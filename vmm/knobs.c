@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "daemon_env.h"
+#include "inspect.h"
 #include "log_filter.h"
 #include "macros.h"
 
@@ -45,6 +46,8 @@ static const struct knob table[] = {
 	  offsetof(struct knobs, halt_on_guest_halt) },
 	{ "OPENHCL_SERIAL_WAIT_FOR_RTS", "UNDERHILL_SERIAL_WAIT_FOR_RTS", KNOB_BOOL,
 	  offsetof(struct knobs, serial_wait_for_rts) },
+	{ "OPENHCL_WAIT_FOR_START", "UNDERHILL_WAIT_FOR_START", KNOB_BOOL,
+	  offsetof(struct knobs, wait_for_start) },
 	{ "OPENHCL_PID_FILE_PATH", "UNDERHILL_PID_FILE_PATH", KNOB_TEXT,
 	  offsetof(struct knobs, pid_file) },
 	{ "OPENHCL_CONFIG_TIMEOUT_IN_SECONDS", "UNDERHILL_CONFIG_TIMEOUT_IN_SECONDS", KNOB_U32,
@@ -161,6 +164,48 @@ const char *knobs_read(struct knobs *ret_knobs, knob_getenv_fn get, void *ctx)
 	return bad;
 }
 
+static void show(struct inspect *in, const struct knob *knob, const struct knobs *k)
+{
+	static const char *const loads[] = {
+		[KNOB_LOAD_AUTO] = "auto",
+		[KNOB_LOAD_LINUX] = "linux",
+		[KNOB_LOAD_UEFI] = "uefi",
+		[KNOB_LOAD_PCAT] = "pcat",
+	};
+	const void *at = (const char *)k + knob->offset;
+
+	switch (knob->type) {
+	case KNOB_BOOL:
+		inspect_bool(in, SENS_UNSPEC, knob->name, *(const bool *)at);
+		break;
+	case KNOB_U32:
+		inspect_u64(in, SENS_UNSPEC, knob->name, *(const uint32_t *)at);
+		break;
+	case KNOB_U64:
+		inspect_u64(in, SENS_UNSPEC, knob->name, *(const uint64_t *)at);
+		break;
+	case KNOB_TEXT:
+		if (*(const char *const *)at)
+			inspect_str(in, SENS_UNSPEC, knob->name, *(const char *const *)at);
+		break;
+	case KNOB_SET:
+		inspect_bool(in, SENS_UNSPEC, knob->name, *(const bool *)at);
+		break;
+	case KNOB_LOG: /* see trace/filter, where it can be changed */
+	case KNOB_SPANS:
+		break;
+	case KNOB_LOAD:
+		inspect_str(in, SENS_UNSPEC, knob->name, loads[*(const enum knob_load *)at]);
+		break;
+	}
+}
+
+void knobs_inspect(struct inspect *in, const void *k)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(table); i++)
+		show(in, &table[i], k);
+}
+
 unsigned int knobs_args(struct knobs *k, int argc, char *const *argv)
 {
 	unsigned int unknown = 0;
@@ -168,6 +213,8 @@ unsigned int knobs_args(struct knobs *k, int argc, char *const *argv)
 	for (int i = 1; i < argc; i++) {
 		if (!strcmp(argv[i], "--pid") && i + 1 < argc)
 			k->pid_file = argv[++i];
+		else if (!strcmp(argv[i], "--wait-for-start"))
+			k->wait_for_start = true;
 		else
 			unknown++;
 	}

@@ -24,6 +24,7 @@ struct knobs {
 	bool halt_on_guest_halt; /* keep everything in place when VTL0 powers off */
 	bool serial_wait_for_rts;
 	const char *pid_file;
+	bool wait_for_start; /* a client starts the VM */
 	uint32_t config_timeout_s;
 	uint64_t kernel_boot_ns; /* CLOCK_BOOTTIME when PID 1 began, 0 = unknown */
 };
@@ -38,5 +39,10 @@ typedef const char *(*knob_getenv_fn)(void *ctx, const char *name);
  */
 const char *knobs_read(struct knobs *ret_knobs, knob_getenv_fn get, void *ctx);
 
-/* Understand `--pid PATH`; everything else is counted as unknown. Returns how many. */
+struct inspect;
+
+/* All of them by the names of their variables: an inspect_fn on the struct knobs. */
+void knobs_inspect(struct inspect *in, const void *k);
+
+/* Understand `--pid PATH` and `--wait-for-start`. Returns: how many arguments mean nothing. */
 unsigned int knobs_args(struct knobs *k, int argc, char *const *argv);

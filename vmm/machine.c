@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "bus.h"
+#include "inspect.h"
 #include "ioapic.h"
 #include "irqline.h"
 #include "pc_chipset.h"
@@ -94,6 +95,14 @@ void machine_destroy(struct machine *m)
 struct bus *machine_bus(struct machine *m)
 {
 	return m->bus;
+}
+
+void machine_inspect(struct inspect *in, const void *obj)
+{
+	const struct machine *m = obj;
+
+	inspect_flatten(in, pc_chipset_inspect, m->chipset);
+	inspect_dir(in, SENS_UNSPEC, "bus", bus_inspect, m->bus);
 }
 
 struct uart16550 *machine_com(struct machine *m, unsigned int idx)

@@ -14,6 +14,7 @@
 
 struct bus;
 struct char_backend;
+struct inspect;
 struct irq_sink;
 struct machine;
 struct msi_sink;
@@ -46,6 +47,9 @@ must_check int machine_create(const struct machine_cfg *cfg, const struct machin
 void machine_destroy(struct machine *m);
 
 struct bus *machine_bus(struct machine *m);
+/* Every device and the bus: an inspect_fn on the struct machine. Any thread, no device locks. */
+void machine_inspect(struct inspect *in, const void *m);
+
 /* NULL: no such port. */
 struct uart16550 *machine_com(struct machine *m, unsigned int idx);
 /* End of interrupt of a level-triggered vector. Any thread without device locks. */

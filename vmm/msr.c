@@ -10,7 +10,8 @@
 uint64_t msr_read(struct vcpu *v, uint32_t msr)
 {
 	if (msr >= HVMSR_CRASH_P0 && msr <= HVMSR_CRASH_P4)
-		return v->crash_p[msr - HVMSR_CRASH_P0];
+		return atomic_load_explicit(&v->crash_p[msr - HVMSR_CRASH_P0],
+					    memory_order_relaxed);
 	if (msr == HVMSR_CRASH_CTL)
 		return HV_CRASH_CTL_CAPS;
 	log_debug_rl(CONF, "vp %u: read of MSR %#x answered with 0", v->vp.idx, msr);
@@ -26,7 +27,7 @@ static void report_crash(struct vcpu *v, uint64_t ctl)
 	c->ctl = ctl;
 	c->text_len = 0;
 	for (unsigned int i = 0; i < ARRAY_SIZE(c->p); i++)
-		c->p[i] = v->crash_p[i];
+		c->p[i] = atomic_load_explicit(&v->crash_p[i], memory_order_relaxed);
 	if (ctl & HV_CRASH_CTL_MESSAGE) {
 		uint32_t len = (uint32_t)MIN(c->p[4], (uint64_t)sizeof(c->text));
 
@@ -39,7 +40,7 @@ static void report_crash(struct vcpu *v, uint64_t ctl)
 void msr_write(struct vcpu *v, uint32_t msr, uint64_t val)
 {
 	if (msr >= HVMSR_CRASH_P0 && msr <= HVMSR_CRASH_P4) {
-		v->crash_p[msr - HVMSR_CRASH_P0] = val;
+		atomic_store_explicit(&v->crash_p[msr - HVMSR_CRASH_P0], val, memory_order_relaxed);
 	} else if (msr == HVMSR_CRASH_CTL) {
 		if (val & HV_CRASH_CTL_NOTIFY)
 			report_crash(v, val);

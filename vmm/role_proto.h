@@ -26,6 +26,8 @@ enum role_msg {
 	ROLE_RESUME,
 	ROLE_RESTART,
 	ROLE_SAVE, /* for DumpSavedState */
+	/* The filter of the log: text, which control's log_filter_set() took. No answer. */
+	ROLE_LOG_FILTER,
 	/* Crash on purpose. No answer. */
 	ROLE_CRASH,
 	/* The host has everything that ROLE_FLUSH was about, or will not take it. */

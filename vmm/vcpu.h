@@ -87,7 +87,6 @@ struct vcpu {
 
 	/* owner thread only */
 	uint64_t deliver_set; /* what the hypervisor was last told: HV_DELIVER_* */
-	uint64_t crash_p[5];
 	bool event_pending; /* an event was injected since the last entry */
 	struct vtl0_crash *crash_buf; /* allocated at start: the exit path allocates nothing */
 
@@ -99,6 +98,7 @@ struct vcpu {
 
 	/* Written by the owner with relaxed stores, read by anybody. */
 	_Alignas(64) atomic_uint_fast64_t exits[EXIT_KINDS];
+	_Atomic uint64_t crash_p[5]; /* VTL0's crash parameters */
 };
 
 static inline void vcpu_count(struct vcpu *v, enum exit_kind kind)

@@ -97,12 +97,14 @@ static void on_end(void *ctx)
 	};
 	struct vm *vm = ctx;
 
+	vm->halt_count++;
 	log_info(ALLOWED, "VTL0 ends: %s", names[atomic_load(&vm->end)]);
 	if (vm->vps)
 		vps_pause(vm->vps);
 	vm_log_stats(vm);
 	if (vm->knobs.halt_on_guest_halt) {
 		log_info(ALLOWED, "halted as configured; the host is not told");
+		vm->halted = true;
 		return;
 	}
 	vm->owner->flush_log(vm->owner->ctx);
@@ -434,6 +436,7 @@ int vm_start(struct vm *vm)
 	vm->entry_work = (struct loop_work){ .fn = on_entry, .ctx = vm };
 	loop_timer_init(&vm->mem_timer, vm->ctl, on_mem_timer, vm);
 	loop_timer_init(&vm->drain_timer, vm->ctl, on_drain_timer, vm);
+	vm_pause_init(&vm->pause, vm);
 	vm_clock_init(&vm->time, vm->ctl);
 	r = host_connect(&vm->host, vm->ctl, &vm->time, vm->knobs.config_timeout_s * 1000);
 	if (r) {
@@ -453,6 +456,7 @@ int vm_start(struct vm *vm)
 	if (!vm->knobs.signal_vtl0_started)
 		get_cli_start_vtl0_completed(vm->host.get, true, "");
 	log_info(ALLOWED, "%u virtual processors, VTL0 starts", vm->dt.n_vps);
+	vm->started = true;
 	vm->owner->started(vm->owner->ctx);
 	vps_resume(vm->vps);
 	return 0;
@@ -462,6 +466,7 @@ void vm_stop(struct vm *vm)
 {
 	vps_stop(vm->vps);
 	vm->vps = NULL;
+	vm_pause_fini(&vm->pause);
 	loop_timer_cancel(&vm->mem_timer);
 	loop_timer_cancel(&vm->drain_timer);
 	host_close(&vm->host);

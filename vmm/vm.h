@@ -20,6 +20,7 @@
 #include "stats.h"
 #include "vcpu.h"
 #include "vm_clock.h"
+#include "vm_pause.h"
 #include "vps.h"
 #include "vtl0_config.h"
 
@@ -73,6 +74,10 @@ struct vm {
 	struct loop_timer mem_timer, drain_timer;
 	uint64_t drain_until_ns;
 	bool mem_logged;
+	bool started; /* VTL0 was let run */
+	bool halted; /* VTL0 ended and is kept as it is */
+	uint64_t halt_count;
+	struct vm_pause pause;
 	int exit_code; /* enum daemon_exit, when loop_run() returns */
 };
 

@@ -17,8 +17,11 @@
 #include "log.h"
 #include "logfwd.h"
 #include "role_proto.h"
+#include "role_req.h"
 #include "timeline.h"
 #include "vm.h"
+#include "vm_ask.h"
+#include "vm_inspect.h"
 
 #define LOG_AREA "vm"
 
@@ -34,6 +37,8 @@ struct vm_role {
 	int signal_fd;
 	uint64_t flush_id; /* of the last ROLE_FLUSH */
 	bool flushing; /* and it was not answered yet */
+	uint64_t pause_id; /* of the ROLE_PAUSE that waits */
+	struct vm_asks *asks;
 };
 
 /* --- what the VM asks of us ------------------------------------------------------------------- */
@@ -51,6 +56,8 @@ static void on_started(void *ctx)
 	struct vm_role *role = ctx;
 	uint8_t body[ROLE_STARTED_BYTES];
 
+	if (vm_asks_set_vps(role->asks, role->vm.vps, role->vm.dt.n_vps))
+		log_warn(ALLOWED, "no memory to ask VPs for their registers");
 	le64_store(body, role->vm.times.host_ready);
 	le64_store(body + 8, timeline_now_ns());
 	tell(role, ROLE_STARTED, 0, body, sizeof(body));
@@ -84,17 +91,126 @@ static int on_flushed(void *ctx, uint64_t id, const uint8_t *body, size_t len)
 	return 0;
 }
 
+static int on_log_filter(void *ctx, uint64_t id, const uint8_t *body, size_t len)
+{
+	char text[LOG_FILTER_MAX];
+
+	(void)ctx;
+	(void)id;
+	memcpy(text, body, len);
+	text[len] = '\0';
+	if (log_filter_set(text, NULL, 0))
+		log_warn(ALLOWED, "the log filter was not taken over");
+	return 0;
+}
+
 static int on_crash(void *ctx, uint64_t id, const uint8_t *body, size_t len)
 {
+	struct vm_role *role = ctx;
+
 	(void)id;
 	(void)body;
 	(void)len;
 	log_err(ALLOWED, "explicit panic request");
-	logfwd_flush(&((struct vm_role *)ctx)->log);
+	logfwd_flush(&role->log);
 	abort();
 }
 
+/* --- orders ----------------------------------------------------------------------------------- */
+
+static void answer(struct vm_role *role, uint64_t id, const char *text)
+{
+	tell(role, ROLE_ANSWER, id, text, text ? MIN(strlen(text), (size_t)ROLE_TEXT_MAX) : 0);
+}
+
+static void on_paused(void *ctx, const char *err)
+{
+	struct vm_role *role = ctx;
+
+	if (!err)
+		log_info(ALLOWED, "VTL0 is paused");
+	answer(role, role->pause_id, err);
+}
+
+static int on_pause(void *ctx, uint64_t id, const uint8_t *body, size_t len)
+{
+	struct vm_role *role = ctx;
+
+	(void)body;
+	(void)len;
+	if (role->vm.pause.done) { /* one is on its way, and its answer needs this place */
+		answer(role, id, "VM is already paused");
+		return 0;
+	}
+	role->pause_id = id;
+	vm_pause(&role->vm.pause, on_paused, role);
+	return 0;
+}
+
+static int on_resume(void *ctx, uint64_t id, const uint8_t *body, size_t len)
+{
+	struct vm_role *role = ctx;
+	const char *why = vm_unpause(&role->vm.pause);
+
+	(void)body;
+	(void)len;
+	if (!why)
+		log_info(ALLOWED, "VTL0 runs again");
+	answer(role, id, why);
+	return 0;
+}
+
+/* Restart and DumpSavedState need the state of the devices in a form that can be kept. */
+static int on_no_state(void *ctx, uint64_t id, const uint8_t *body, size_t len)
+{
+	struct vm_role *role = ctx;
+
+	(void)body;
+	(void)len;
+	answer(role, id,
+	       role->vm.started ? "saving the state of the VM is not supported"
+				: "worker has not been started yet");
+	return 0;
+}
+
+/* --- the tree --------------------------------------------------------------------------------- */
+
+static int on_inspect(void *ctx, uint64_t id, const uint8_t *body, size_t len)
+{
+	struct vm_role *role = ctx;
+
+	return vm_asks_request(role->asks, id, body, len);
+}
+
+static void on_inspected(void *ctx, uint64_t id, const uint8_t *body, size_t len)
+{
+	struct vm_role *role = ctx;
+
+	if (ipc_send(role->ipc, ROLE_INSPECTED, id, body, len) == -ENOSPC)
+		tell(role, ROLE_INSPECTED, id, NULL, 0); /* control is behind: nothing this time */
+}
+
+static int make_asks(struct vm_role *role)
+{
+	struct vm_asks_cfg cfg = {
+		.loop = role->vm.ctl,
+		.max = role->vm.confid.restricted ? SENS_SAFE : SENS_SENSITIVE,
+		.root = vm_inspect,
+		.obj = &role->vm,
+		.answer = on_inspected,
+		.ctx = role,
+	};
+
+	return vm_asks_create(&cfg, &role->asks);
+}
+
 static const struct ipc_permit permits[] = {
+	{ ROLE_INSPECT, 0, ROLE_INSPECT_HEAD, ROLE_REQ_MAX, on_inspect },
+	{ ROLE_PAUSE, 0, 0, 0, on_pause },
+	{ ROLE_RESUME, 0, 0, 0, on_resume },
+	{ ROLE_RESTART, 0, 0, 0, on_no_state },
+	{ ROLE_SAVE, 0, 0, 0, on_no_state },
+	{ ROLE_LOG_FILTER, 0, 0, LOG_FILTER_MAX - 1, on_log_filter },
 	{ ROLE_FLUSHED, 0, 0, 0, on_flushed },
 	{ ROLE_CRASH, 0, 0, 0, on_crash },
 };
@@ -196,12 +312,16 @@ static int start(struct vm_role *role, int fd)
 	r = loop_create(LOOP_ENTRIES, &vm->ctl);
 	if (r)
 		return r;
-	r = connect_control(role, fd);
+	r = make_asks(role);
+	if (r == 0)
+		r = connect_control(role, fd);
 	if (r == 0)
 		r = watch_signals(role);
 	if (r == 0)
 		r = run(vm);
 	vm_stop(vm);
+	vm_asks_destroy(role->asks);
+	role->asks = NULL;
 	return r;
 }
 
@@ -222,7 +342,8 @@ int vm_role_main(int argc, char **argv)
 	(void)prctl(PR_SET_NAME, "keel-vm");
 	vm->owner = &owner;
 	vm->confid = confid_read();
-	(void)knobs_read(&vm->knobs, NULL, NULL); /* control has told what is wrong with them */
+	/* Control has told what is wrong with them. */
+	(void)knobs_read(&vm->knobs, NULL, NULL);
 	logfwd_init(&role.log, &vm->knobs, vm->confid.restricted);
 	vm->times.init_start = vm->knobs.kernel_boot_ns;
 	vm->times.daemon_start = strtoull(argv[2], NULL, 10);

@@ -131,24 +131,25 @@ static void on_pidfd(void *ctx, uint32_t events)
 
 /* --- its start -------------------------------------------------------------------------------- */
 
-static size_t put_args(const struct vmproc_start *start, char fd[16], char since[24], char **argv)
+static void put_args(const struct vmproc_start *start, char fd[16], char since[24],
+		     const char **argv)
 {
-	static char name[] = ROLE_VM_NAME;
 	size_t n = 0;
 
 	(void)snprintf(fd, 16, "%d", CHILD_FD);
 	(void)snprintf(since, 24, "%llu", (unsigned long long)start->daemon_start_ns);
-	argv[n++] = name;
+	argv[n++] = ROLE_VM_NAME;
 	argv[n++] = fd;
 	argv[n++] = since;
-	for (char *const *arg = start->args; *arg && n < ARGS_MAX; arg++)
-		argv[n++] = *arg;
+	for (size_t i = 0; i < ARRAY_SIZE(start->args); i++) {
+		for (size_t k = 0; k < start->args[i].n && n < ARGS_MAX; k++)
+			argv[n++] = start->args[i].arg[k];
+	}
 	argv[n] = NULL;
-	return n;
 }
 
 /* Between fork and exec: system calls only. */
-static _Noreturn void become(int fd, pid_t parent, char **argv, char *const *env)
+static _Noreturn void become(int fd, pid_t parent, const char **argv, char *const *env)
 {
 	sigset_t none;
 
@@ -161,17 +162,19 @@ static _Noreturn void become(int fd, pid_t parent, char **argv, char *const *env
 		_exit(127);
 	if (fd == CHILD_FD ? fcntl(fd, F_SETFD, 0) < 0 : dup2(fd, CHILD_FD) < 0)
 		_exit(127);
-	(void)execve("/proc/self/exe", argv, env);
+	/* The strings stay as they are: exec copies them. */
+	(void)execve("/proc/self/exe", (char *const *)(uintptr_t)argv, env);
 	_exit(127);
 }
 
 static int spawn(struct vmproc *vp, const struct vmproc_start *start, int fd)
 {
-	char *argv[ARGS_MAX + 1], fd_text[16], since[24];
+	char fd_text[16], since[24];
+	const char *argv[ARGS_MAX + 1];
 	const pid_t self = getpid();
 	pid_t pid;
 
-	(void)put_args(start, fd_text, since, argv);
+	put_args(start, fd_text, since, argv);
 	pid = fork();
 	if (pid < 0)
 		return -errno;

@@ -42,7 +42,10 @@ struct vmproc {
 
 struct vmproc_start {
 	uint64_t daemon_start_ns;
-	char *const *args; /* NULL-terminated */
+	struct {
+		const char *const *arg;
+		size_t n;
+	} args[2]; /* one after the other */
 	char *const *env; /* NULL-terminated */
 };
 

@@ -15,7 +15,7 @@
 #include "vcpu.h"
 
 #define MOCK_RAM_BYTES (1u << 20)
-#define MOCK_REGS 32
+#define MOCK_REGS 96
 #define MOCK_CALLS 16
 
 struct mock_call {

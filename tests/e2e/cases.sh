@@ -13,12 +13,12 @@ want() {
 # hv [options...]: one run of our image; the log stays in the case's folder.
 hv() {
 	local rc=0
-	timeout -k 5 300 "$HVHOST" run --image "$IMAGE" ${OUTER:+--outer "$OUTER"} \
-		--log "$CASE_DIR/run.log" --summary --timeout 120 "$@" || rc=$?
+	timeout -k 5 600 "$HVHOST" run --image "$IMAGE" ${OUTER:+--outer "$OUTER"} \
+		--log "$CASE_DIR/run.log" --summary --timeout 240 "$@" || rc=$?
 	if [ "$rc" -eq 126 ]; then # the emulator's own fault, after output had been printed
 		rc=0
-		timeout -k 5 300 "$HVHOST" run --image "$IMAGE" ${OUTER:+--outer "$OUTER"} \
-			--log "$CASE_DIR/run.log" --summary --timeout 120 "$@" || rc=$?
+		timeout -k 5 600 "$HVHOST" run --image "$IMAGE" ${OUTER:+--outer "$OUTER"} \
+			--log "$CASE_DIR/run.log" --summary --timeout 240 "$@" || rc=$?
 	fi
 	[ "$rc" -eq 0 ] || tail -n 60 "$CASE_DIR/run.log" >&2
 	return "$rc"
@@ -98,6 +98,18 @@ case_two_at_once() {
 	[ "$(cat "$CASE_DIR/a")" = first ] && [ "$(cat "$CASE_DIR/b")" = second ] || want "each its own output"
 }
 
+# child_of PID [NAME]: the first child of a process (that runs NAME); the base system has no pgrep.
+child_of() {
+	local pid
+	for pid in $(cat "/proc/$1/task"/*/children); do
+		if [ -z "${2:-}" ] || [ "$(cat "/proc/$pid/comm")" = "$2" ]; then
+			printf '%s\n' "$pid"
+			return
+		fi
+	done
+	want "process $1 to have a child ${2:-}"
+}
+
 # The guest refuses to die quietly: kill each party in turn; nothing may be left behind.
 case_kill() {
 	local who=$1 pid child sock=$CASE_DIR/vsock
@@ -105,8 +117,8 @@ case_kill() {
 		--vtl2-vsock "$sock" --exec 'sleep 1000' --timeout 100 >"$CASE_DIR/first.out" 2>&1 &
 	pid=$!
 	sleep "$2"
-	pid=$(pgrep -P "$pid" -x hvhost)
-	child=$(pgrep -P "$pid")
+	pid=$(child_of "$pid" hvhost)
+	child=$(child_of "$pid")
 	[ "$who" = front ] && kill -KILL "$pid"
 	[ "$who" = agent ] && kill -KILL "$child"
 	[ "$who" = terminal ] && kill -HUP "$pid"

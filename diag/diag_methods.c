@@ -104,6 +104,14 @@ static void refuse_update(struct diag_call *call, const struct inspect_node *roo
 		diag_call_fail(call, "immutable node");
 }
 
+static void fail_update(struct diag_call *call, const struct inspect_node *root)
+{
+	if (root->err == INSPECT_UPDATE && root->str.len)
+		diag_call_fail(call, "%s: %s", inspect_error_text(root), root->str.data);
+	else
+		diag_call_fail(call, "%s", inspect_error_text(root));
+}
+
 static void answer_tree(struct diag_call *call, const struct inspect_tree *tree)
 {
 	uint8_t *buf = NULL;
@@ -138,7 +146,7 @@ void diag_call_tree(struct diag_call *call, struct inspect_tree *tree)
 	if (call->answer == DIAG_ANSWER_UPDATE && call->srv->restricted)
 		refuse_update(call, tree->root);
 	else if (call->answer == DIAG_ANSWER_UPDATE && tree->root->kind == INSPECT_ERROR)
-		diag_call_fail(call, "%s", inspect_error_text(tree->root));
+		fail_update(call, tree->root);
 	else if (call->answer == DIAG_ANSWER_UPDATE && tree->root->kind == INSPECT_DIR)
 		diag_call_fail(call, "unresolved");
 	else

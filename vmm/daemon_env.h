@@ -43,6 +43,7 @@ enum daemon_exit {
  * Machine-readable lines in the log: "<prefix>stats {...}" with one JSON object each, keys:
  *   "boot":  shim_ms kernel_ms init_ms daemon_ms vtl0_ms (phases, in order; vtl0 = first run)
  *   "mem":   vtl2_ram_kib mem_total_kib mem_free_kib mem_available_kib pss_self_kib pss_init_kib
+ *            pss_control_kib
  *            (10 s after VTL0's start, or at the end if that comes sooner)
  *   "exits": counts by kind, all VPs
  */

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cleanup.h"
 #include "daemon_env.h"
@@ -74,16 +75,20 @@ static uint64_t vtl2_ram_kib(const struct bootdt *dt)
 
 void stats_log_mem(const struct bootdt *dt)
 {
-	static char meminfo[4096], self[2048], init[2048]; /* control thread only */
+	static char meminfo[4096], self[2048], control[2048], init[2048]; /* control thread only */
+	char path[32];
 
 	read_text("/proc/meminfo", meminfo, sizeof(meminfo));
 	read_text("/proc/self/smaps_rollup", self, sizeof(self));
+	(void)snprintf(path, sizeof(path), "/proc/%d/smaps_rollup", (int)getppid());
+	read_text(path, control, sizeof(control));
 	read_text("/proc/1/smaps_rollup", init, sizeof(init));
 	log_info(ALLOWED,
 		 STATS_PREFIX "{\"mem\":{\"vtl2_ram_kib\":%llu,\"mem_total_kib\":%llu,"
 			      "\"mem_free_kib\":%llu,\"mem_available_kib\":%llu,"
 			      "\"slab_kib\":%llu,\"pagetables_kib\":%llu,\"kernel_stack_kib\":%llu,"
-			      "\"rss_self_kib\":%llu,\"pss_self_kib\":%llu,\"pss_init_kib\":%llu}}",
+			      "\"rss_self_kib\":%llu,\"pss_self_kib\":%llu,\"pss_init_kib\":%llu,"
+			      "\"pss_control_kib\":%llu}}",
 		 (unsigned long long)vtl2_ram_kib(dt),
 		 (unsigned long long)stats_find_kib(meminfo, "MemTotal"),
 		 (unsigned long long)stats_find_kib(meminfo, "MemFree"),
@@ -93,7 +98,8 @@ void stats_log_mem(const struct bootdt *dt)
 		 (unsigned long long)stats_find_kib(meminfo, "KernelStack"),
 		 (unsigned long long)stats_find_kib(self, "Rss"),
 		 (unsigned long long)stats_find_kib(self, "Pss"),
-		 (unsigned long long)stats_find_kib(init, "Pss"));
+		 (unsigned long long)stats_find_kib(init, "Pss"),
+		 (unsigned long long)stats_find_kib(control, "Pss"));
 }
 
 void stats_log_exits(const uint64_t exits[EXIT_KINDS])

@@ -18,7 +18,8 @@ struct stats_times {
 
 void stats_log_boot(const struct stats_times *t);
 
-/* VTL2's memory as the kernel sees it, and the resident size of this process and of PID 1. */
+/* VTL2's memory as the kernel sees it, and the resident size of this process, of its
+ * parent (the control role) and of PID 1. */
 void stats_log_mem(const struct bootdt *dt);
 
 void stats_log_exits(const uint64_t exits[EXIT_KINDS]);

@@ -72,9 +72,10 @@ main_bench() {
 			"$(stat -c %s "$BUILD/initrd-$FLAVOUR.gz")" "$(stat -c %s "$("$TOOLS/kernel.sh" x64)/vmlinux")"
 	} >"$out"
 	cat "$out"
-	printf 'VTL2 memory in use: %d KiB (OpenHCL: %d KiB); PSS, daemon and init: %d + %d KiB (OpenHCL: %d KiB)\n' \
+	printf 'VTL2 memory in use: %d KiB (OpenHCL: %d KiB); PSS, vm role, control role and init: %d + %d + %d KiB (OpenHCL: %d KiB)\n' \
 		$(($(stat_of mem_total_kib "$log") - $(stat_of mem_free_kib "$log"))) $ANCHOR_USED_KIB \
-		"$(stat_of pss_self_kib "$log")" "$(stat_of pss_init_kib "$log")" $ANCHOR_PSS_KIB
+		"$(stat_of pss_self_kib "$log")" "$(stat_of pss_control_kib "$log")" \
+		"$(stat_of pss_init_kib "$log")" $ANCHOR_PSS_KIB
 	say "written to $out"
 }
 

@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/random.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
@@ -189,14 +190,24 @@ static int watch_signals(struct control *c)
 	return loop_fd_add(&c->signal_watch, c->loop, c->signal_fd, POLLIN, on_signal, c);
 }
 
-static void write_pid_file(const char *path)
+/*
+ * The pid file is locked for as long as the process lives: one who starts the program again, from a
+ * shell for example, must not take the partition from the one that runs.
+ * Returns: 0; -EEXIST: somebody else has it
+ */
+static int take_pid_file(const char *path)
 {
 	char text[16];
 	int n = snprintf(text, sizeof(text), "%d\n", getpid());
-	auto_close int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
 
-	if (fd < 0 || write(fd, text, (size_t)n) != n)
+	if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK) {
+		(void)close(fd);
+		return -EEXIST;
+	}
+	if (fd < 0 || ftruncate(fd, 0) < 0 || write(fd, text, (size_t)n) != n)
 		log_warn(ALLOWED, "pid file not written");
+	return 0; /* the descriptor stays open, and with it the lock */
 }
 
 static void make_node_id(struct control *c)
@@ -251,7 +262,10 @@ int control_main(int argc, char **argv)
 	unknown = knobs_args(&c.knobs, argc, argv);
 	if (unknown)
 		log_info(ALLOWED, "%u unknown arguments ignored", unknown);
-	write_pid_file(c.knobs.pid_file);
+	if (take_pid_file(c.knobs.pid_file)) {
+		log_err(ALLOWED, "the daemon runs already");
+		return DAEMON_EXIT_START_FAILED;
+	}
 	make_node_id(&c);
 	c.args = argv + (argc ? 1 : 0);
 	r = start(&c);

@@ -136,7 +136,7 @@ static void flush(struct diag_ctl *c)
 			ctl_close(c);
 			return;
 		}
-		loop_timer_arm(&c->stall, loop_now_ns() + DIAG_STALL_NS);
+		loop_timer_arm(&c->stall, loop_now_ns() + c->srv->stall_ns);
 		o->off += (size_t)n;
 		c->out_bytes -= (size_t)n;
 		c->srv->answer_bytes -= (size_t)n;
@@ -189,7 +189,7 @@ static void queue(struct diag_ctl *c, const struct iovec iov[2], size_t off)
 		       (const uint8_t *)iov[1].iov_base + iov[1].iov_len - (len - from_head),
 		       len - from_head);
 	if (list_empty(&c->outs))
-		loop_timer_arm(&c->stall, loop_now_ns() + DIAG_STALL_NS);
+		loop_timer_arm(&c->stall, loop_now_ns() + c->srv->stall_ns);
 	list_add_tail(&c->outs, &o->link);
 	c->out_bytes += len;
 	c->srv->answer_bytes += len;

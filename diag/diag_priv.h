@@ -67,6 +67,7 @@ struct diag_server {
 	struct diag_ops ops;
 	void *ctx;
 	char *kmsg_path;
+	uint64_t stall_ns;
 	const struct diag_method *methods;
 	struct diag_listener control, data;
 	unsigned depth; /* callbacks on the stack */

@@ -120,6 +120,7 @@ static void init(struct diag_server *srv, const struct diag_server_cfg *cfg)
 	srv->restricted = cfg->restricted;
 	srv->ops = *cfg->ops;
 	srv->ctx = cfg->ctx;
+	srv->stall_ns = cfg->stall_ns ? cfg->stall_ns : DIAG_STALL_NS;
 	srv->methods = cfg->restricted ? diag_methods_restricted : diag_methods_full;
 	srv->frames.max = DIAG_FRAMES_MAX;
 	srv->next_id = 1; /* 0 means "no connection" */

@@ -114,6 +114,7 @@ struct diag_server_cfg {
 	const struct diag_ops *ops; /* copied */
 	void *ctx; /* of the operations */
 	const char *kmsg_path; /* NULL = /dev/kmsg; copied */
+	uint64_t stall_ns; /* 0 = DIAG_STALL_NS */
 };
 
 /**

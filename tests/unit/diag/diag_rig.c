@@ -151,7 +151,11 @@ void rig_start(struct rig *r, bool restricted, const char *kmsg)
 {
 	const struct sigaction ign = { .sa_handler = SIG_IGN };
 	struct diag_server_cfg cfg = {
-		.restricted = restricted, .ops = &ops, .ctx = r, .kmsg_path = kmsg
+		.restricted = restricted,
+		.ops = &ops,
+		.ctx = r,
+		.kmsg_path = kmsg,
+		.stall_ns = RIG_STALL_MS * 1000000ull,
 	};
 
 	log_init(LOG_ERR, false, NULL, NULL);

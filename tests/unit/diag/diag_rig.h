@@ -39,6 +39,8 @@ struct rig {
 	size_t n_start_env, n_start_args, big; /* bytes of the value of "big" */
 };
 
+#define RIG_STALL_MS 300u /* unread answers end a connection after this */
+
 void rig_start(struct rig *r, bool restricted, const char *kmsg);
 void rig_stop(struct rig *r);
 void rig_poll(struct rig *r); /* let the server do what it can at once */

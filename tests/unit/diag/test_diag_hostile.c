@@ -174,6 +174,35 @@ START_TEST(never_reads)
 }
 END_TEST
 
+/* Answers that do not move end the connection; slow readers stay. */
+START_TEST(stalls)
+{
+	static uint8_t buf[50000];
+	struct msg m;
+	int slow, dead;
+
+	setup(_i);
+	r.big = 1000000;
+	dead = rig_control(&r);
+	slow = rig_control(&r);
+	rig_request(&r, dead, 1, SVC_INSPECT, "Inspect", m_none(), 0);
+	rig_request(&r, slow, 1, SVC_INSPECT, "Inspect", m_none(), 0);
+	ck_assert_uint_gt(rig_heap() - heap_before, 1000000);
+	for (unsigned i = 0; i < 20; i++) {
+		rig_wait(&r, RIG_STALL_MS / 15);
+		ck_assert(rig_read(&r, slow, buf, sizeof(buf)));
+	}
+	/* What was in its socket, and then the end instead of the rest. */
+	m = rig_read_all(&r, dead);
+	ck_assert_uint_lt(m.len, r.big);
+	free(m.p);
+	(void)close(dead);
+	(void)close(slow);
+	r.big = 0;
+	teardown();
+}
+END_TEST
+
 /* One that has too many unanswered requests is not read; the rest waits in its socket. */
 START_TEST(too_many_calls)
 {
@@ -321,5 +350,5 @@ START_TEST(eviction)
 END_TEST
 
 UNIT_MAIN_VARIANTS("diag/hostile", 2, thousand_connections, thousand_data_connections,
-		   stalled_large_frames, never_reads, too_many_calls, abandoned_calls,
+		   stalled_large_frames, never_reads, stalls, too_many_calls, abandoned_calls,
 		   disconnects_at_each_byte, many_arguments, eviction)

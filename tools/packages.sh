@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 #
 # Installs what building and testing need from the machine's own Debian. Usage:
-# tools/packages.sh build [--check]
+# tools/packages.sh build|browser [--check]
 # With --check nothing is installed; the status says whether anything is missing.
 
 # shellcheck source=tools/lib.sh
@@ -17,10 +17,14 @@ BUILD_PACKAGES=(
 	python3-minimal device-tree-compiler git ca-certificates
 )
 
+# What looks at pages and manuals in tests, and nothing else does: about 130 MB to download.
+BROWSER_PACKAGES=(chromium fonts-dejavu-core groff-base mandoc)
+
 usage() {
 	cat >&2 <<-'EOT'
-	Usage: tools/packages.sh build [--check]
+	Usage: tools/packages.sh build|browser [--check]
 	  build    compilers, libraries and tools
+	  browser  headless browser and manual formatters, for tests of keeldiag
 	  --check  only report what is missing (status 1 when something is)
 	EOT
 	exit "$1"
@@ -45,11 +49,12 @@ suite_adjust() {
 	done
 }
 
-missing_build() {
+# missing PACKAGE...: those that are not installed.
+missing() {
 	local have
 
-	have=$(installed "${BUILD_PACKAGES[@]}")
-	printf '%s\n' "${BUILD_PACKAGES[@]}" | grep -vxF -- "$have" || true
+	have=$(installed "$@")
+	printf '%s\n' "$@" | grep -vxF -- "$have" || true
 }
 
 # An installation that was cut off earlier is finished first.
@@ -60,10 +65,10 @@ apt_install() {
 		install --no-install-recommends "$@"
 }
 
-install_build() {
+install_missing() {
 	local missing
 
-	mapfile -t missing < <(missing_build)
+	mapfile -t missing < <(missing "$@")
 	[ ${#missing[@]} -gt 0 ] || return 0
 	need_space 1500
 	step "updating the machine's package lists" as_root apt-get -q \
@@ -73,19 +78,21 @@ install_build() {
 }
 
 main() {
-	local want=${1:-} check=${2:-}
+	local want=${1:-} check=${2:-} packages
 
 	case $want in
-	build) ;;
+	build | browser) ;;
 	-h | --help) usage 0 ;;
 	*) usage 2 ;;
 	esac
 	cache_init
 	STEP_LET_RUN=1
 	suite_adjust
-	[ -n "$(missing_build)" ] || return 0
+	packages=("${BUILD_PACKAGES[@]}")
+	[ "$want" = build ] || packages=("${BROWSER_PACKAGES[@]}")
+	[ -n "$(missing "${packages[@]}")" ] || return 0
 	[ "$check" != --check ] || exit 1
-	with_lock packages install_build
+	with_lock packages install_missing "${packages[@]}"
 }
 
 main "$@"

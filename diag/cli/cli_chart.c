@@ -83,8 +83,8 @@ double chart_round_up(double val)
 	if (!isfinite(val) || val <= 0)
 		return 1;
 	power = pow(10, floor(log10(val)));
-	for (int i = 0; i < 4; i++) {
-		static const double steps[] = { 1, 2, 5, 10 };
+	for (int i = 0; i < 8; i++) {
+		static const double steps[] = { 1, 2, 3, 4, 5, 6, 8, 10 };
 
 		if (steps[i] * power >= val * 0.999999)
 			return steps[i] * power;
@@ -184,9 +184,10 @@ static size_t choose_lines(const struct chart_set *set, bool sum_rest, double *r
 	memcpy(ret_lines, all, CHART_DRAWN * sizeof(*all));
 	if (sum_rest && rest) {
 		for (size_t s = 0; s < set->samples; s++) {
-			rest[s] = 0;
+			rest[s] = (double)NAN;
 			for (size_t i = CHART_DRAWN - 1; i < n; i++)
-				rest[s] += isnan(all[i].val[s]) ? 0 : all[i].val[s];
+				if (!isnan(all[i].val[s]))
+					rest[s] = all[i].val[s] + (isnan(rest[s]) ? 0 : rest[s]);
 		}
 		line_init(&ret_lines[CHART_DRAWN - 1], "others", rest, set->samples);
 	}
@@ -211,8 +212,8 @@ static void draw_axes(struct cli_str *out, const struct frame *f)
 		double t = f->t0 + (f->t1 - f->t0) * i / 5;
 
 		cli_str_printf(out,
-			       "<text x=\"%.1f\" y=\"%.0f\" text-anchor=\"middle\">%.4g s</text>\n",
-			       x_of(f, t), HEIGHT - 10, t);
+			       "<text x=\"%.1f\" y=\"%.0f\" text-anchor=\"middle\">%.3g s</text>\n",
+			       x_of(f, t), HEIGHT - 10, round(t * 10) / 10);
 	}
 }
 

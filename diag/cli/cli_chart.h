@@ -50,5 +50,5 @@ void chart_bars(struct cli_str *out, const char *title, const struct chart_bar *
 /* A number the way the charts show it. */
 void chart_number(struct cli_str *out, double val, enum chart_unit unit);
 
-/* A round number at or above a value: 1, 2 or 5 times a power of ten. */
+/* A round number at or above a value: a digit and zeros. */
 double chart_round_up(double val);

@@ -248,6 +248,26 @@ static bool is_histogram(const char *path, const struct inspect_node *dir)
 	return n > 1;
 }
 
+/* The duration in a bucket's name ("lt_16us"), to order buckets by; without one it is the last. */
+static double bucket_key(const char *name)
+{
+	static const struct {
+		const char *unit;
+		double s;
+	} units[] = { { "ns", 1e-9 }, { "us", 1e-6 }, { "ms", 1e-3 }, { "s", 1 } };
+	const char *digits = name + strcspn(name, "0123456789");
+	char *end;
+	double val;
+
+	if (!*digits)
+		return (double)INFINITY;
+	val = (double)strtoull(digits, &end, 10);
+	for (size_t i = 0; i < ARRAY_SIZE(units); i++)
+		if (!strncmp(end, units[i].unit, strlen(units[i].unit)))
+			return val * units[i].s;
+	return val;
+}
+
 static void histogram(struct cli_str *out, const char *path, const struct inspect_node *dir)
 {
 	auto_free struct chart_bar *bars = calloc(BARS, sizeof(*bars));
@@ -255,8 +275,12 @@ static void histogram(struct cli_str *out, const char *path, const struct inspec
 	size_t n = 0;
 
 	for (const struct inspect_node *c = dir->child; bars && c && n < BARS; c = c->next, n++) {
-		bars[n] = (struct chart_bar){ .val = (double)c->u64 };
-		(void)snprintf(bars[n].name, sizeof(bars[n].name), "%s", c->name);
+		size_t at = n;
+
+		for (; at > 0 && bucket_key(bars[at - 1].name) > bucket_key(c->name); at--)
+			bars[at] = bars[at - 1];
+		bars[at] = (struct chart_bar){ .val = (double)c->u64 };
+		(void)snprintf(bars[at].name, sizeof(bars[at].name), "%s", c->name);
 	}
 	(void)snprintf(title, sizeof(title), "Latencies: %s", path);
 	chart_bars(out, title, bars, n, CHART_NUMBER);

@@ -126,29 +126,42 @@ int svc_update(struct cli_ctx *c, const char *path, const char *value,
 
 /* ---- processes ------------------------------------------------------------------------------- */
 
-static int find_pid(struct cli_ctx *c, const struct inspect_node *hosts, const char *name,
-		    int32_t *ret_pid)
+/* The name of a process; NULL: it has none, or c->err says what is wrong with it. */
+static const struct inspect_node *name_of(struct cli_ctx *c, const struct inspect_node *p)
 {
-	struct cli_str seen = { 0 };
+	const struct inspect_node *n = NULL;
+
+	if (p->kind != INSPECT_DIR)
+		(void)cli_err_set(&c->err, "Process node is not a dir");
+	else
+		for (n = p->child; n && strcmp(n->name, "name"); n = n->next)
+			;
+	if (n &&
+	    (n->kind == INSPECT_DIR || n->kind == INSPECT_ERROR || n->kind == INSPECT_UNEVALUATED))
+		(void)cli_err_set(&c->err, "Name node is not a value");
+	else if (n && n->kind != INSPECT_STRING)
+		(void)cli_err_set(&c->err, "Name node is not a string");
+	else
+		return n;
+	return NULL;
+}
+
+static int find_pid(struct cli_ctx *c, const struct inspect_node *hosts, const char *name,
+		    struct cli_str *seen, int32_t *ret_pid)
+{
 	char *end;
 	long pid;
 
+	c->err.n = 0;
 	if (hosts->kind != INSPECT_DIR)
 		return cli_err_set(&c->err, "Hosts node is not a dir");
 	for (const struct inspect_node *p = hosts->child; p; p = p->next) {
-		const struct inspect_node *n;
+		const struct inspect_node *n = name_of(c, p);
 
-		if (p->kind != INSPECT_DIR)
-			return cli_err_set(&c->err, "Process node is not a dir");
-		for (n = p->child; n && strcmp(n->name, "name"); n = n->next)
-			;
+		if (c->err.n)
+			return -1;
 		if (!n)
 			continue;
-		if (n->kind == INSPECT_DIR || n->kind == INSPECT_ERROR ||
-		    n->kind == INSPECT_UNEVALUATED)
-			return cli_err_set(&c->err, "Name node is not a value");
-		if (n->kind != INSPECT_STRING)
-			return cli_err_set(&c->err, "Name node is not a string");
 		if (!strcmp(n->str.data, name)) {
 			errno = 0;
 			pid = strtol(p->name, &end, 10);
@@ -157,23 +170,23 @@ static int find_pid(struct cli_ctx *c, const struct inspect_node *hosts, const c
 			*ret_pid = (int32_t)pid;
 			return 0;
 		}
-		cli_str_puts(&seen, seen.len ? ", " : "");
-		cli_str_json(&seen, n->str.data, n->str.len);
+		cli_str_puts(seen, seen->len ? ", " : "");
+		cli_str_json(seen, n->str.data, n->str.len);
 	}
-	(void)cli_err_set(&c->err, "PID of %s not found. Processes: [%s]", name,
-			  cli_str_text(&seen));
-	cli_str_fini(&seen);
-	return -1;
+	return cli_err_set(&c->err, "PID of %s not found. Processes: [%s]", name,
+			   cli_str_text(seen));
 }
 
 int svc_pid_of(struct cli_ctx *c, const char *name, int32_t *ret_pid)
 {
+	struct cli_str seen = { 0 };
 	struct inspect_tree tree;
 	int r;
 
 	if (svc_inspect(c, "mesh/hosts", 1, 0, &tree) < 0)
 		return -1;
-	r = find_pid(c, tree.root, name, ret_pid);
+	r = find_pid(c, tree.root, name, &seen, ret_pid);
+	cli_str_fini(&seen);
 	inspect_tree_fini(&tree);
 	return r;
 }

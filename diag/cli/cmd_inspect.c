@@ -140,9 +140,8 @@ int cmd_inspect(struct cli_ctx *c)
 
 int cmd_update(struct cli_ctx *c)
 {
-	(void)fprintf(stderr,
-		      "`update` is deprecated - please use `keeldiag inspect <path> -u "
-		      "<new value>`\n");
+	(void)fprintf(stderr, "`update` is deprecated - please use `keeldiag inspect <path> -u "
+			      "<new value>`\n");
 	return update(c, cli_pos(c->args, 0), cli_pos(c->args, 1));
 }
 

@@ -21,7 +21,7 @@
 struct options {
 	const char *path;
 	const char *kmsg;
-	bool restricted, stuck, waiting;
+	bool restricted, stuck, busy, waiting;
 };
 
 static struct {
@@ -39,8 +39,8 @@ static void usage(FILE *to)
 {
 	(void)fprintf(
 		to,
-		"usage: keel-diag-hosted --socket PATH [--restricted] [--stuck] [--waiting]\n"
-		"                        [--kmsg FILE]\n"
+		"usage: keel-diag-hosted --socket PATH [--restricted] [--stuck] [--busy]\n"
+		"                        [--waiting] [--kmsg FILE]\n"
 		"\n"
 		"Serve the paravisor's diagnostics, with a small tree of its own, to clients of\n"
 		"the hybrid-vsock socket PATH (ports 1 and 2, also reachable as PATH.1 and\n"
@@ -48,6 +48,7 @@ static void usage(FILE *to)
 		"\n"
 		"  --restricted  as on a confidential VM\n"
 		"  --stuck       with a node that nobody answers for: vm/stuck\n"
+		"  --busy        with what a VM under load would show\n"
 		"  --waiting     the VM waits for `start`\n"
 		"  --kmsg FILE   serve this as the kernel's log (default /dev/kmsg)\n");
 }
@@ -58,6 +59,7 @@ static bool parse(int argc, char **argv, struct options *ret_o)
 		{ "socket", required_argument, NULL, 's' },
 		{ "restricted", no_argument, NULL, 'r' },
 		{ "stuck", no_argument, NULL, 'k' },
+		{ "busy", no_argument, NULL, 'b' },
 		{ "waiting", no_argument, NULL, 'w' },
 		{ "kmsg", required_argument, NULL, 'm' },
 		{ "help", no_argument, NULL, 'h' },
@@ -76,6 +78,9 @@ static bool parse(int argc, char **argv, struct options *ret_o)
 			break;
 		case 'k':
 			ret_o->stuck = true;
+			break;
+		case 'b':
+			ret_o->busy = true;
 			break;
 		case 'w':
 			ret_o->waiting = true;
@@ -117,7 +122,9 @@ static int catch_signals(void)
 
 static int serve(const struct options *o)
 {
-	struct hosted_owner_cfg oc = { .loop = me.loop, .stuck = o->stuck, .waiting = o->waiting };
+	struct hosted_owner_cfg oc = {
+		.loop = me.loop, .stuck = o->stuck, .busy = o->busy, .waiting = o->waiting
+	};
 	struct diag_server_cfg sc = { .loop = me.loop,
 				      .restricted = o->restricted,
 				      .kmsg_path = o->kmsg };

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "hosted_owner.h"
 
+#include "hosted_busy.h"
+
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -17,7 +19,7 @@
 struct hosted_owner {
 	struct loop *loop;
 	const struct diag_server *srv;
-	bool stuck, started, paused;
+	bool stuck, busy, started, paused;
 	pid_t vm_pid;
 	uint64_t started_ns, inspections, pauses;
 	char filter[FILTER_MAX];
@@ -197,6 +199,11 @@ static void root(struct inspect *in, const void *obj)
 	inspect_dir(in, SENS_SAFE, "uhdiag", uhdiag, o);
 	if (o->started)
 		inspect_dir(in, SENS_UNSPEC, "vm", vm, o);
+	if (o->busy) {
+		const uint64_t ns = loop_now_ns() - o->started_ns;
+
+		inspect_flatten(in, hosted_busy, &ns);
+	}
 }
 
 /* ---- operations ------------------------------------------------------------------------------ */
@@ -350,6 +357,7 @@ int hosted_owner_create(struct hosted_owner_cfg *cfg, struct hosted_owner **ret_
 		return -ENOMEM;
 	o->loop = cfg->loop;
 	o->stuck = cfg->stuck;
+	o->busy = cfg->busy;
 	o->started = !cfg->waiting;
 	o->started_ns = loop_now_ns();
 	(void)snprintf(o->filter, sizeof(o->filter), "info");

@@ -11,6 +11,7 @@ struct hosted_owner;
 
 struct hosted_owner_cfg {
 	struct loop *loop;
+	bool busy; /* with what a VM under load would show */
 	bool stuck; /* with vm/stuck, which nobody ever answers for */
 	bool waiting; /* the workers wait for Start */
 	const struct diag_ops *ops; /* set by hosted_owner_create() */

@@ -208,10 +208,10 @@ END_TEST
 START_TEST(axis)
 {
 	ck_assert_double_eq(chart_round_up(0), 1);
-	ck_assert_double_eq(chart_round_up(3), 5);
+	ck_assert_double_eq(chart_round_up(3.1), 4);
 	ck_assert_double_eq(chart_round_up(10), 10);
 	ck_assert_double_eq(chart_round_up(11), 20);
-	ck_assert_double_eq(chart_round_up(7e6), 1e7);
+	ck_assert_double_eq(chart_round_up(6.5e6), 8e6);
 	ck_assert_double_eq(chart_round_up((double)INFINITY), 1);
 }
 END_TEST

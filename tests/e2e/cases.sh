@@ -248,6 +248,113 @@ case_vsock() {
 	[ ! -e "$sock" ] || want "no socket left behind"
 }
 
+# crash_run [options...]: one run of an image that carries the crasher; sets RC and OUT_TEXT. The
+# dumps go to the case's folder; the run's own messages to its file stderr.
+crash_run() {
+	local IMAGE=$BUILD/crasher.igvm VTL2_SHELL
+	need_packages
+	build_host
+	build_vtl2
+	VTL2_SHELL=$VTL2_DIR/tests/guest/vtl2/crasher
+	build_image "$IMAGE"
+	RC=0
+	OUT_TEXT=$(timeout -k 5 200 "$HVHOST" run --image "$IMAGE" ${OUTER:+--outer "$OUTER"} \
+		--log "$CASE_DIR/run.log" --core-dir "$CASE_DIR" --summary --timeout 100 "$@" \
+		2>"$CASE_DIR/stderr") || RC=$?
+	cat "$CASE_DIR/stderr"
+}
+
+# A process of the daemon crashes: its core is here and a debugger opens it, and VTL2 is gone.
+case_crash_role() {
+	local role=$1 core bt
+	crash_run --vtl2-cmdline "rdinit=/bin/busybox CRASH_ROLE=$role CRASH_SIGNAL=11" \
+		--exec 'sleep 1000; echo KEELGUESTCANARY'
+	[ "$RC" -eq 123 ] || { tail -n 40 "$CASE_DIR/run.log"; want "exit status 123, got $RC"; }
+	grep -q 'end: VTL2 crashed: .*Kernel panic' "$CASE_DIR/stderr" || want "a summary that says so"
+	grep -q "crash: VTL2 crashed: complete core .*signal 11, .* kernel log" "$CASE_DIR/stderr" ||
+		want "a complete, checked core"
+	core=$(ls "$CASE_DIR"/vtl2-*-core)
+	bt=$(gdb -batch -nx -ex 'info threads' -ex 'thread apply all bt' "$VTL2_DIR/vmm/keel" "$core" 2>&1)
+	printf '%s\n' "$bt" | head -n 60
+	[[ $bt == *"terminated with signal SIGSEGV"* ]] || want "gdb to see the signal"
+	[[ $bt =~ \ in\ $2\ \( ]] || want "gdb to find the function $2 on a stack"
+	! grep -q KEELGUESTCANARY "$core" || want "no memory of VTL0 in the core"
+	ls "$CASE_DIR"/vtl2-*-panic.txt >/dev/null || want "VTL2's last words"
+	grep -q 'Kernel panic' "$CASE_DIR"/vtl2-*-panic.txt || want "the panic among VTL2's last words"
+}
+
+# The same on a restricted VM: it ends as well, and nothing came.
+case_crash_confidential() {
+	crash_run --vtl2-cmdline \
+		"rdinit=/bin/busybox CRASH_ROLE=$1 CRASH_SIGNAL=11 OPENHCL_CONFIDENTIAL=1" --exec 'sleep 1000'
+	[ "$RC" -eq 123 ] || { tail -n 40 "$CASE_DIR/run.log"; want "exit status 123, got $RC"; }
+	! ls "$CASE_DIR"/vtl2-*-core 2>/dev/null || want "no core"
+	! grep -q 'sends a crash dump' "$CASE_DIR/run.log" || want "no dump, not even begun"
+}
+
+# A live process is dumped and runs on; VTL0's memory is not in it.
+case_crash_live_dump() {
+	crash_run --vtl2-cmdline "rdinit=/bin/busybox CRASH_ROLE=vm CRASH_DELAY=8 CRASH_DUMP=KEELGUESTCANARY" \
+		--exec 'x=KEELGUEST; x=${x}CANARY; sleep 20; echo alive $x'
+	[ "$RC" -eq 0 ] || { tail -n 40 "$CASE_DIR/run.log"; want "status 0, got $RC"; }
+	[ "$OUT_TEXT" = "alive KEELGUESTCANARY" ] || want "VTL0 to run on, got: $OUT_TEXT"
+	grep 'crasher: dump of process' "$CASE_DIR/run.log" || want "the dump to be reported"
+	grep -q 'status 0, [0-9]\{7,\} bytes, text found 0 times' "$CASE_DIR/run.log" ||
+		want "a dump without VTL0's memory"
+}
+
+# VTL2's kernel panics because PID 1 ends; there is no core of a process that was killed.
+case_vtl2_panic() {
+	crash_run --vtl2-cmdline "rdinit=/bin/busybox CRASH_ROLE=control CRASH_SIGNAL=9 $1" --exec 'sleep 1000'
+	[ "$RC" -eq 123 ] || { tail -n 40 "$CASE_DIR/run.log"; want "exit status 123, got $RC"; }
+	grep -q 'end: VTL2 crashed: .*Kernel panic' "$CASE_DIR/stderr" || want "a summary that says so"
+	grep -q "crash: VTL2's last words: " "$CASE_DIR/stderr" || want "its last words in a file"
+	grep -q '^control 0xc' "$CASE_DIR"/vtl2-*-panic.txt || want "the crash registers in that file"
+	! ls "$CASE_DIR"/vtl2-*-core 2>/dev/null || want "no core"
+}
+
+# VTL0's kernel panics. From Linux 6.4 on it tells the hypervisor itself, without hv_vmbus.
+# case_vtl0_panic KNOB: what VTL0 said of itself is in the log, or with restrictions is not.
+case_vtl0_panic() {
+	local rc=0 SUITE=trixie IMAGE
+	need_packages
+	build_host
+	build_vtl2
+	IMAGE=$BUILD/keel-$FLAVOUR-$SUITE.igvm
+	build_image "$IMAGE"
+	timeout -k 5 200 "$HVHOST" run --image "$IMAGE" ${OUTER:+--outer "$OUTER"} --log "$CASE_DIR/run.log" \
+		--core-dir "$CASE_DIR" --summary --timeout 100 --no-reboot \
+		--vtl2-cmdline "OPENHCL_CMDLINE_APPEND=panic=1 $1" \
+		--exec 'echo c >/proc/sysrq-trigger' 2>"$CASE_DIR/stderr" || rc=$?
+	cat "$CASE_DIR/stderr"
+	[ "$rc" -eq 125 ] || { tail -n 40 "$CASE_DIR/run.log"; want "status 125 (no end of the script), got $rc"; }
+	grep -q 'crash: VTL0 crashed on vp [01]: parameters .*, control 0xc' "$CASE_DIR/stderr" ||
+		want "VTL0's crash in the summary"
+	grep -q 'end: VTL0 restarts' "$CASE_DIR/stderr" || want "VTL0 to restart"
+	if [[ $1 == *CONFIDENTIAL* ]]; then
+		! grep -q 'sysrq triggered crash' "$CASE_DIR/run.log" || want "nothing of VTL0's message"
+	else
+		grep -q 'VTL0: .*sysrq triggered crash' "$CASE_DIR/run.log" || want "VTL0's message in the log"
+	fi
+}
+
+# VTL0 restarts itself by a triple fault, which is what reboot=triple means to Linux.
+case_vtl0_triple() {
+	local rc=0
+	timeout -k 5 200 "$HVHOST" run --image "$IMAGE" ${OUTER:+--outer "$OUTER"} --log "$CASE_DIR/run.log" \
+		--core-dir "$CASE_DIR" --summary --timeout 100 --no-reboot \
+		--vtl2-cmdline "OPENHCL_CMDLINE_APPEND=reboot=triple $1" \
+		--exec 'reboot -f' 2>"$CASE_DIR/stderr" || rc=$?
+	cat "$CASE_DIR/stderr"
+	if [[ $1 == *CONFIDENTIAL* ]]; then
+		grep -q 'crash: VTL0 triple fault on vp [01]: no registers' "$CASE_DIR/stderr" ||
+			want "the fault without registers"
+	else
+		grep -q 'crash: VTL0 triple fault on vp [01]: .*=' "$CASE_DIR/stderr" || want "the fault's registers"
+	fi
+	grep -q 'end: VTL0 restarts' "$CASE_DIR/stderr" || want "VTL0 to restart"
+}
+
 hostile_guest() { printf '%s\n' "$HOST_DIR/tests/guest/hostile/hostile-$1.elf"; }
 
 e2e_all() {

@@ -61,12 +61,26 @@ WIRE_SIZE(struct hvcall_arg, 48);
 
 #define HVCALL_BITMAP_BYTES 8192 /* one bit per call code */
 
-/* The C libraries disagree about the type of the request; the kernel takes 32 bits. */
+/*
+ * The C libraries disagree about the type of the request; the kernel takes 32 bits. Straight into
+ * the kernel: the library's frame has no unwind information, and this call is where a processor's
+ * thread is when a debugger opens a core.
+ */
 static int do_ioctl(int fd, uint32_t req, void *arg)
 {
+#ifdef __x86_64__
+	long r = SYS_ioctl;
+
+	__asm__ volatile("syscall"
+			 : "+a"(r)
+			 : "D"((long)fd), "S"((unsigned long)req), "d"(arg)
+			 : "rcx", "r11", "memory");
+	return (int)r; /* a result or -errno */
+#else
 	long r = syscall(SYS_ioctl, fd, req, arg);
 
 	return r < 0 ? -errno : (int)r;
+#endif
 }
 
 int mshv_open(void)

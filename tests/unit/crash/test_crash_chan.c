@@ -142,7 +142,7 @@ static int begin(void)
 
 static int send_bytes(size_t len, size_t piece)
 {
-	uint8_t buf[40000];
+	static uint8_t buf[40000];
 	int r = 0;
 
 	ck_assert_uint_le(piece, sizeof(buf));
@@ -427,7 +427,7 @@ static void nothing(void *ctx)
 /* Every question gets the next answer of the script. */
 static int scripted(void *ctx)
 {
-	uint8_t buf[CRASH_WRITE_MAX];
+	static uint8_t buf[CRASH_WRITE_MAX];
 	size_t len;
 	int r = pipe_recv(&host_end, buf, sizeof(buf), &len);
 

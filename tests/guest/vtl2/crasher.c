@@ -6,7 +6,8 @@
  *
  *   CRASH_ROLE=control|vm   whom
  *   CRASH_SIGNAL=N          send this signal
- *   CRASH_DUMP=TEXT         or: dump the process with underhill-dump and count TEXT in the dump
+ *   CRASH_DUMP=A+B          or: dump the process with underhill-dump and count the text AB in the
+ *                           dump, where A+B stands as it is in everybody's environment
  *   CRASH_DELAY=S           seconds to wait once the role is there (default 3)
  *
  * What it did is a line of the kernel's log that begins with "crasher:".
@@ -109,15 +110,20 @@ static unsigned count(int fd, const char *text, unsigned long long *ret_bytes)
 	return found;
 }
 
-static void dump(pid_t pid, const char *text)
+static void dump(pid_t pid, const char *parts)
 {
+	char text[TEXT_MAX + 1] = "";
 	unsigned long long bytes;
 	unsigned found;
 	int out[2], status = 0;
 	char arg[16];
 	pid_t child;
 
-	if (strlen(text) < 4 || strlen(text) > TEXT_MAX || pipe(out) < 0)
+	for (size_t n = 0; *parts && n < TEXT_MAX; parts++) {
+		if (*parts != '+')
+			text[n++] = *parts;
+	}
+	if (strlen(text) < 4 || pipe(out) < 0)
 		return;
 	(void)snprintf(arg, sizeof(arg), "%d", pid);
 	child = fork();

@@ -218,7 +218,8 @@ static void boot_chart(struct cli_str *out, const char *path, const struct inspe
 		struct chart_bar b = { 0 };
 		size_t at = n;
 
-		if (!report_seconds(c, &b.val))
+		/* The clock itself is no phase. */
+		if (!strcmp(c->name, "now") || !report_seconds(c, &b.val))
 			continue;
 		(void)snprintf(b.name, sizeof(b.name), "%s", c->name);
 		for (; at > 0 && bars[at - 1].val > b.val; at--)

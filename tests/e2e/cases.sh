@@ -356,6 +356,34 @@ case_vtl0_triple() {
 	grep -q 'end: VTL0 restarts' "$CASE_DIR/stderr" || want "VTL0 to restart"
 }
 
+# wait_for_diag SOCKET SECONDS: until VTL2 serves the tree of its VM there.
+wait_for_diag() {
+	local end=$((SECONDS + $2))
+	until [ "$("$HOST_DIR/diag/cli/keeldiag" "$1" inspect vm/partition/unit_state 2>/dev/null)" = '"running"' ]; do
+		[ "$SECONDS" -lt "$end" ] || want "the VM to run and to serve its tree"
+		sleep 1
+	done
+}
+
+# A guest that keeps writing to its serial port, a minute of it as a page, the page in a browser.
+case_report() {
+	local sock=$CASE_DIR/vsock front rc=0 keeldiag=$HOST_DIR/diag/cli/keeldiag
+	"$TOOLS/packages.sh" browser >/dev/null
+	timeout -k 5 320 "$HVHOST" run --image "$IMAGE" ${OUTER:+--outer "$OUTER"} --log "$CASE_DIR/run.log" \
+		--vtl2-vsock "$sock" --exec 'while :; do echo load >/dev/ttyS0; done' --timeout 300 \
+		>"$CASE_DIR/run.out" 2>&1 &
+	front=$!
+	wait_for_diag "$sock" 150
+	"$keeldiag" "$sock" report --duration 60 --period 2 -o "$CASE_DIR/report.html" || rc=$?
+	"$keeldiag" "$sock" top --count 1 || rc=$?
+	kill "$front" || true
+	wait "$front" || true
+	[ "$rc" -eq 0 ] || { tail -n 40 "$CASE_DIR/run.log"; want "the report to be written"; }
+	# Exits by kind and by VP, memory and processes over time; exits in total, boot of both roles.
+	python3 "$ROOT/tests/e2e/report_shot.py" --charts 7 --lines 6 --need pio --need vtl0_entry \
+		"$CASE_DIR/report.html" "$CASE_DIR/report.png" || want "all charts in the browser"
+}
+
 hostile_guest() { printf '%s\n' "$HOST_DIR/tests/guest/hostile/hostile-$1.elf"; }
 
 e2e_all() {
@@ -384,6 +412,7 @@ e2e_all() {
 	run_case e2e/disk_full case_disk_full
 	run_case e2e/reproducible case_reproducible
 	run_case e2e/vsock case_vsock
+	run_case e2e/report case_report
 	run_case e2e/hostile_poweroff case_hostile poweroff 2
 	run_case e2e/hostile_triple case_hostile triple 4
 	finish_beside

@@ -21,7 +21,7 @@ static int add_row(struct cli_flat *flat, size_t *cap, const char *path,
 {
 	struct cli_flat_row *rows;
 
-	if (flat->n == CLI_FLAT_MAX)
+	if (flat->n == CLI_FLAT_MAX || flat->bytes >= CLI_FLAT_BYTES)
 		return 0;
 	if (flat->n == *cap) {
 		*cap = *cap ? *cap * 2 : 256;
@@ -38,6 +38,7 @@ static int add_row(struct cli_flat *flat, size_t *cap, const char *path,
 	if (!flat->rows[flat->n].path)
 		return -ENOMEM;
 	flat->n++;
+	flat->bytes += strlen(path) + 1;
 	return 0;
 }
 

@@ -17,9 +17,11 @@ struct cli_flat_row {
 struct cli_flat {
 	struct cli_flat_row *rows; /* sorted by path */
 	size_t n;
+	size_t bytes; /* of all paths */
 };
 
 #define CLI_FLAT_MAX 400000u /* rows; more are left out */
+#define CLI_FLAT_BYTES ((size_t)64 << 20) /* of their paths, likewise */
 
 /* Points into the tree. Returns: 0; -ENOMEM. */
 must_check int cli_flat_make(const struct inspect_node *root, const char *prefix,

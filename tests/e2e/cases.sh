@@ -365,6 +365,20 @@ wait_for_diag() {
 	done
 }
 
+# The manual, by both formatters; the front door's verb; completion scripts that the shells accept.
+case_keeldiag() {
+	local page=$ROOT/diag/cli/keeldiag.1 out
+	"$TOOLS/packages.sh" browser >/dev/null
+	out=$(mandoc -T lint -W warning "$page") || want "no findings of mandoc: $out"
+	out=$(groff -mandoc -Tutf8 -ww -z "$page" 2>&1)
+	[ -z "$out" ] || want "no findings of groff: $out"
+	mandoc -T utf8 "$page" | sed "s,.\x08,,g" | grep 'memory-profile-trace' >/dev/null || want "every command in the manual"
+	"$ROOT/keel" diag --help | grep 'PATH COMMAND' >/dev/null || want "help of the verb"
+	"$ROOT/keel" diag help report | grep 'one HTML page' >/dev/null || want "help of a command"
+	expect_sentence 'No such file' "$ROOT/keel" diag "$CASE_DIR/none" inspect
+	"$ROOT/keel" diag completion bash | bash -n || want "a script that bash takes"
+}
+
 # A guest that keeps writing to its serial port, a minute of it as a page, the page in a browser.
 case_report() {
 	local sock=$CASE_DIR/vsock front rc=0 keeldiag=$HOST_DIR/diag/cli/keeldiag
@@ -412,6 +426,7 @@ e2e_all() {
 	run_case e2e/disk_full case_disk_full
 	run_case e2e/reproducible case_reproducible
 	run_case e2e/vsock case_vsock
+	run_case e2e/keeldiag case_keeldiag
 	run_case e2e/report case_report
 	run_case e2e/hostile_poweroff case_hostile poweroff 2
 	run_case e2e/hostile_triple case_hostile triple 4

@@ -33,14 +33,24 @@ static void file_free(struct diag_grave *g)
 	free(container_of(g, struct diag_file, grave));
 }
 
-static void file_stop(struct diag_file *f)
+/* @over: everything was sent; then the client is waited for, because some sockets keep what he has
+ * not read for a few seconds only once they are closed. */
+static void file_end(struct diag_file *f, bool over)
 {
 	diag_watch_stop(&f->in);
 	diag_watch_stop(&f->out);
 	(void)close(f->fd);
-	diag_data_release(f->srv, f->conn);
+	if (over)
+		diag_stream_finish(f->srv, f->conn);
+	else
+		diag_data_release(f->srv, f->conn);
 	list_del(&f->link);
 	diag_bury(f->srv, &f->grave, file_free);
+}
+
+static void file_stop(struct diag_file *f)
+{
+	file_end(f, false);
 }
 
 void diag_stream_close_all(struct diag_server *srv)
@@ -87,8 +97,8 @@ static void pump(struct diag_file *f)
 
 	for (int i = 0; i < BATCH && go > 0; i++)
 		go = f->len ? drain(f) : fill(f);
-	if (go >= 0 &&
-	    (f->len || go > 0)) { /* wait for the client, or only let others have a turn */
+	/* Wait for the client, or only let others have a turn. */
+	if (go >= 0 && (f->len || go > 0)) {
 		r = diag_watch_set(&f->in, 0);
 		if (r == 0)
 			r = diag_watch_set(&f->out, POLLOUT);
@@ -98,7 +108,7 @@ static void pump(struct diag_file *f)
 			r = diag_watch_set(&f->out, POLLIN | POLLRDHUP);
 	}
 	if (go < 0 || r < 0)
-		file_stop(f);
+		file_end(f, go < 0 && !f->len);
 }
 
 static void on_in(void *ctx, uint32_t events)

@@ -227,6 +227,7 @@ static int start(struct control *c)
 	if (r)
 		return r;
 	loop_timer_init(&c->drain_timer, c->loop, on_drain_timer, c);
+	memstat_start(&c->memstat, c->loop);
 	vmproc_init(&c->vm, c->loop, &vm_ops, c);
 	r = watch_signals(c);
 	if (r)

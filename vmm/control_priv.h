@@ -11,6 +11,7 @@
 #include "knobs.h"
 #include "logout.h"
 #include "loop.h"
+#include "memstat.h"
 #include "vmproc.h"
 
 /* As "control_state" says it. */
@@ -44,6 +45,7 @@ struct control {
 
 	struct loop_fd signal_watch;
 	int signal_fd;
+	struct memstat memstat;
 	struct loop_timer drain_timer;
 	uint64_t drain_until_ns; /* 0 = nobody waits */
 	uint64_t flush_id; /* of the vm role's question */

@@ -29,7 +29,7 @@ struct agent {
 	struct session_cfg cfg;
 	char image[256], cmdline[4096], vsock[108];
 	bool configured, no_reboot, running, finished;
-	bool record;
+	bool record, vtl2_log;
 	bool dial; /* VTL2's connections to the host go through the front end */
 	int dial_fd;
 	enum log_level level;
@@ -91,6 +91,10 @@ static void config_line(struct agent *a, char *key, char *val)
 		set_text(a->cmdline, sizeof(a->cmdline), val);
 	else if (strcmp(key, "vsock") == 0)
 		set_text(a->vsock, sizeof(a->vsock), val);
+	else if (strcmp(key, "vtl2_log") == 0)
+		a->vtl2_log = *val == '1';
+	else if (strcmp(key, "vtl2_log_json") == 0)
+		a->cfg.vtl2_log_json = *val == '1';
 	else if (strcmp(key, "record") == 0)
 		a->record = *val == '1';
 	else if (strcmp(key, "dial") == 0)
@@ -156,6 +160,21 @@ static int make_streams(struct agent *a)
 	return r;
 }
 
+/* Like our own log: a front end that stopped reading must not stop the VM. */
+static int make_vtl2_log(struct agent *a)
+{
+	int fds[2];
+
+	if (!a->vtl2_log)
+		return 0;
+	if (pipe2(fds, O_CLOEXEC | O_NONBLOCK) < 0)
+		return -errno;
+	(void)fcntl(fds[1], F_SETPIPE_SZ, LOG_PIPE_BYTES);
+	link_attach(a->link, LINK_VTL2_LOG, fds[0], -1, false);
+	a->cfg.vtl2_log_fd = fds[1];
+	return 0;
+}
+
 /* The session's end waits for the front end: nothing is lost. */
 static int make_record(struct agent *a)
 {
@@ -194,7 +213,7 @@ static void configure(struct agent *a, const char *text)
 	a->configured = true;
 	if (a->dial && a->vsock[0])
 		listen_dial(a);
-	if (make_streams(a) < 0 || make_record(a) < 0 ||
+	if (make_streams(a) < 0 || make_record(a) < 0 || make_vtl2_log(a) < 0 ||
 	    pthread_create(&a->thread, NULL, session_thread, a) != 0) {
 		a->status = STATUS_FAILED;
 		a->finished = true;
@@ -293,6 +312,9 @@ static void send_report(struct agent *a, const struct session_report *rep)
 		 (unsigned long long)rep->get_ns, (unsigned long long)rep->vtl0_start_ns);
 	append_counts(buf, sizeof(buf), "vtl0_exits", rep->vtl0_exits);
 	append_counts(buf, sizeof(buf), "vtl2_exits", rep->vtl2_exits);
+	snprintf(buf + strlen(buf), sizeof(buf) - strlen(buf), "vtl2_log=%llu,%llu,%llu\n",
+		 (unsigned long long)rep->log_records, (unsigned long long)rep->log_violations,
+		 (unsigned long long)rep->log_lost);
 	snprintf(buf + strlen(buf), sizeof(buf) - strlen(buf), "text=%s\n", rep->text);
 	set_text(notes, sizeof(notes), rep->notes);
 	for (char *line = strtok_r(notes, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
@@ -361,6 +383,7 @@ static int open_things(struct agent *a, int link_fd)
 	a->level = LOG_INFO;
 	a->dial_fd = -1;
 	a->cfg.core_fd = -1;
+	a->cfg.vtl2_log_fd = -1;
 	a->cfg.vps = 2;
 	a->cfg.stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (a->cfg.stop_fd < 0 || link_create(link_fd, &agent_link_ops, a, &a->link) < 0 ||

@@ -45,7 +45,7 @@ struct front {
 	struct link *link;
 	pid_t child;
 	struct outer outer;
-	int log_fd, sig_fd, listen_fd, record_fd;
+	int log_fd, sig_fd, listen_fd, record_fd, vtl2_log_fd;
 	uint64_t recorded;
 	struct exec exec;
 	uint64_t deadline_ns;
@@ -182,6 +182,10 @@ static void on_data(void *ctx, unsigned stream, const uint8_t *buf, size_t len)
 			write_all(f->log_fd, buf, len);
 		summary_log(&f->sum, buf, len);
 		break;
+	case LINK_VTL2_LOG:
+		if (f->vtl2_log_fd >= 0)
+			write_all(f->vtl2_log_fd, buf, len);
+		break;
 	case LINK_RECORD:
 		record(f, buf, len);
 		break;
@@ -313,11 +317,13 @@ static int send_config(struct front *f)
 	int n = snprintf(buf, sizeof(buf),
 			 "image=%s\nvps=%u\nmemory=%llu\ncmdline=%s\nfaithful=%d\n"
 			 "isolation=%d\nno_reboot=%d\n"
-			 "com2=%d\nvsock=%s\nconsole=%d\ndial=%d\nrecord=%d\n",
+			 "com2=%d\nvsock=%s\nconsole=%d\ndial=%d\nrecord=%d\n"
+			 "vtl2_log=%d\nvtl2_log_json=%d\n",
 			 f->tcg ? "/dev/vda" : o->image, o->vps,
 			 (unsigned long long)o->memory_bytes, o->vtl2_cmdline, o->faithful,
 			 (int)o->isolation, o->no_reboot, !o->no_com2, vsock, o->vtl2_console,
-			 f->tcg, o->record_path != NULL);
+			 f->tcg, o->record_path != NULL, o->vtl2_log_path != NULL,
+			 o->vtl2_log_json);
 
 	if (n < 0 || (size_t)n >= sizeof(buf))
 		return -E2BIG;
@@ -536,6 +542,8 @@ static int run_attempts(struct front *f)
 		f->recorded = 0;
 		if (f->record_fd >= 0)
 			(void)!ftruncate(f->record_fd, 0);
+		if (f->vtl2_log_fd >= 0)
+			(void)!ftruncate(f->vtl2_log_fd, 0); /* does nothing to a terminal */
 		summary_init(&f->sum);
 		core_files_init(&f->cores, f->o->core_dir, on_core, f);
 		f->power_off_sent = false;
@@ -549,6 +557,24 @@ static void drain_exec(struct front *f)
 {
 	if (f->exec.state == EXEC_RUNNING && f->exec.len) /* ended without its marker */
 		exec_output(f, f->exec.buf, f->exec.len);
+}
+
+static int open_vtl2_log(struct front *f)
+{
+	const char *path = f->o->vtl2_log_path;
+
+	if (!path)
+		return 0;
+	f->vtl2_log_fd = strcmp(path, "-") ? open(path,
+						  O_WRONLY | O_CREAT | O_TRUNC | O_APPEND |
+							  O_CLOEXEC,
+						  0644) :
+					     dup(STDERR_FILENO);
+	if (f->vtl2_log_fd < 0) {
+		say("cannot write the paravisor's log %s: %s", path, strerror(errno));
+		return -errno;
+	}
+	return 0;
 }
 
 static int open_things(struct front *f)
@@ -571,6 +597,8 @@ static int open_things(struct front *f)
 			return -errno;
 		}
 	}
+	if (open_vtl2_log(f) < 0)
+		return -EIO;
 	if (f->o->record_path) {
 		f->record_fd = open(f->o->record_path,
 				    O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0600);
@@ -616,6 +644,8 @@ static void close_things(struct front *f)
 		(void)close(f->log_fd);
 	if (f->record_fd >= 0)
 		(void)close(f->record_fd);
+	if (f->vtl2_log_fd >= 0)
+		(void)close(f->vtl2_log_fd);
 	outer_fini(&f->outer);
 	free(f->held);
 }
@@ -651,7 +681,7 @@ int front_run(const struct opts *opts)
 	if (!f)
 		return STATUS_FAILED;
 	f->o = opts;
-	f->log_fd = f->sig_fd = f->listen_fd = f->record_fd = -1;
+	f->log_fd = f->sig_fd = f->listen_fd = f->record_fd = f->vtl2_log_fd = -1;
 	f->outer.trace_fd = f->outer.console_fd = -1;
 	summary_init(&f->sum);
 	core_files_init(&f->cores, opts->core_dir, on_core, f);

@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "gel_host.h"
 
-#include "ckd.h"
-#include "get_proto.h"
+#include "gel_check.h"
 #include "guid.h"
-#include "json.h"
 #include "log.h"
 #include "server.h"
 
@@ -12,88 +10,92 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define LOG_AREA "gel"
 
 struct gel_host {
+	struct gel_host_cfg cfg;
 	struct vmbus_chan *chan;
+	struct gel_host_counts counts;
+	uint64_t lost_told; /* of counts.lost */
 	bool open;
 	uint8_t rx[GEL_MAX_RECORD];
+	char line[GEL_LINE_MAX + 1];
 };
 
-struct gel_text {
-	const char *p;
-	int len;
-};
-
-/* A string of the record, or "?" when it lies outside. */
-static struct gel_text text_at(const uint8_t *record, size_t len, struct gel_str s, size_t max)
+/* A whole line or nothing: somebody who does not read must not stop the VM. */
+static void store(struct gel_host *gel, const char *line, size_t len)
 {
-	const size_t buf = sizeof(struct gel_header);
-
-	if (!range_ok(s.off, s.size, len - buf))
-		return (struct gel_text){ "?", 1 };
-	return (struct gel_text){ (const char *)record + buf + s.off,
-				  (int)MIN((size_t)s.size, max) };
+	if (gel->cfg.out_fd >= 0 && write(gel->cfg.out_fd, line, len) != (ssize_t)len)
+		gel->counts.lost++;
 }
 
-/*
- * The text of an event for people: fields.message of the JSON, and how many events were lost before
- * it. False: not what we expect, the caller shows it as it came.
- */
-static bool event_text(struct gel_text message, char *ret_text, size_t cap, uint64_t *ret_missed)
+static void store_record(struct gel_host *gel, const struct gel_rec *rec)
 {
-	struct json j;
-	int r = json_parse(message.p, (size_t)message.len, &j);
+	char note[80];
+	int n;
 
-	if (r < 0)
-		return false;
-	r = json_string(&j, json_member(&j, json_member(&j, 0, "fields"), "message"), ret_text,
-			cap);
-	if (json_u64(&j, json_member(&j, 0, "missed_events"), UINT64_MAX, ret_missed) < 0)
-		*ret_missed = 0;
-	json_fini(&j);
-	return r == 0;
+	if (gel->cfg.out_fd < 0)
+		return;
+	if (gel->counts.lost != gel->lost_told && !gel->cfg.json) {
+		n = snprintf(note, sizeof(note), "(%llu records were not stored)\n",
+			     (unsigned long long)(gel->counts.lost - gel->lost_told));
+		gel->lost_told = gel->counts.lost;
+		store(gel, note, (size_t)n);
+	}
+	if (gel->cfg.json) {
+		memcpy(gel->line, rec->message.p, rec->message.len);
+		gel->line[rec->message.len] = '\n';
+		store(gel, gel->line, rec->message.len + 1);
+	} else {
+		size_t len = strlen(gel->line);
+
+		gel->line[len] = '\n';
+		store(gel, gel->line, len + 1);
+		gel->line[len] = 0;
+	}
 }
 
-/* One line: area and text; log.h takes care of what is not printable. */
-static void log_event(uint8_t level, struct gel_text target, const char *text)
+/* The same to this process's log, at its level; the line's own time and level are left out. */
+static void log_record(const struct gel_rec *rec, const char *line)
 {
-	if (level <= GEL_ERROR)
-		log_err(ALLOWED, "%.*s: %s", target.len, target.p, text);
-	else if (level == GEL_WARNING)
-		log_warn(ALLOWED, "%.*s: %s", target.len, target.p, text);
-	else if (level == GEL_INFO)
-		log_info(ALLOWED, "%.*s: %s", target.len, target.p, text);
+	const char *text = strchr(line, '.');
+
+	text = text && strlen(text) > 14 ? text + 14 : line;
+	if (rec->type != GEL_EVENT)
+		log_debug(ALLOWED, "%s", text);
+	else if (rec->level <= GEL_ERROR)
+		log_err(ALLOWED, "%s", text);
+	else if (rec->level == GEL_WARNING)
+		log_warn(ALLOWED, "%s", text);
+	else if (rec->level == GEL_INFO)
+		log_info(ALLOWED, "%s", text);
 	else
-		log_debug(ALLOWED, "%.*s: %s", target.len, target.p, text);
+		log_debug(ALLOWED, "%s", text);
 }
 
-static void log_record(const uint8_t *record, size_t len)
+static void take_record(struct gel_host *gel, size_t len)
 {
-	struct gel_header h;
-	struct gel_text target, message;
-	char text[LOG_LINE_MAX];
-	uint64_t missed = 0;
+	struct gel_rec rec;
+	struct json j;
+	const char *why = gel_check(gel->rx, len, &rec, &j);
 
-	if (len < sizeof(h)) {
-		log_warn_rl(ALLOWED, "truncated record");
+	if (why) {
+		gel->counts.violations++;
+		log_warn_rl(ALLOWED, "not a record of the log: %s", why);
 		return;
 	}
-	memcpy(&h, record, sizeof(h));
-	target = text_at(record, len, h.target, GEL_MAX_TARGET);
-	message = text_at(record, len, h.message, GEL_MAX_MESSAGE);
-	if (h.type != GEL_EVENT) {
-		log_debug(ALLOWED, "span %u %.*s: %.*s", h.type, target.len, target.p, message.len,
-			  message.p);
-		return;
-	}
-	if (!event_text(message, text, sizeof(text), &missed))
-		(void)snprintf(text, sizeof(text), "%.*s", message.len, message.p);
-	if (missed)
-		log_warn(ALLOWED, "%.*s: %llu events missed", target.len, target.p,
-			 (unsigned long long)missed);
-	log_event(h.level, target, text);
+	gel->counts.records[rec.level]++;
+	(void)gel_line(&rec, &j, gel->line);
+	json_fini(&j);
+	log_record(&rec, gel->line);
+	store_record(gel, &rec);
+}
+
+void gel_host_count(const struct gel_host *gel, struct gel_host_counts *ret_counts)
+{
+	*ret_counts = gel->counts;
 }
 
 static void signalled(void *ctx, struct vmbus_chan *ch)
@@ -111,7 +113,7 @@ static void signalled(void *ctx, struct vmbus_chan *ch)
 			gel->open = false;
 			return;
 		}
-		log_record(gel->rx, len);
+		take_record(gel, len);
 	}
 }
 
@@ -136,19 +138,20 @@ static const struct vmbus_chan_ops chan_ops = { .open = opened,
 						.close = closed,
 						.signalled = signalled };
 
-int gel_host_create(struct vmbus_server *server, struct gel_host **ret_gel)
+int gel_host_create(const struct gel_host_cfg *cfg, struct gel_host **ret_gel)
 {
 	struct gel_host *gel = calloc(1, sizeof(*gel));
-	const struct vmbus_chan_cfg cfg = { .interface_id = GET_INTERFACE_GUID,
-					    .instance_id = GEL_INSTANCE_GUID,
-					    .kind = VMBUS_CHAN_PIPE,
-					    .ops = &chan_ops,
-					    .ctx = gel };
+	const struct vmbus_chan_cfg chan = { .interface_id = GET_INTERFACE_GUID,
+					     .instance_id = GEL_INSTANCE_GUID,
+					     .kind = VMBUS_CHAN_PIPE,
+					     .ops = &chan_ops,
+					     .ctx = gel };
 	int r;
 
 	if (!gel)
 		return -ENOMEM;
-	r = vmbus_chan_offer(server, &cfg, &gel->chan);
+	gel->cfg = *cfg;
+	r = vmbus_chan_offer(cfg->server, &chan, &gel->chan);
 	if (r < 0) {
 		free(gel);
 		return r;

@@ -473,6 +473,9 @@ int get_host_create(const struct get_host_cfg *cfg, struct get_host **ret_gh)
 	const struct vmbus_chan_cfg chan = { .interface_id = GET_INTERFACE_GUID,
 					     .instance_id = GET_INSTANCE_GUID,
 					     .kind = VMBUS_CHAN_PIPE, .ops = &chan_ops };
+	const struct gel_host_cfg log = { .server = cfg->server,
+					  .out_fd = cfg->log_fd,
+					  .json = cfg->log_json };
 	struct vmbus_chan_cfg mine = chan;
 	struct get_host *gh = calloc(1, sizeof(*gh));
 	int r;
@@ -487,7 +490,7 @@ int get_host_create(const struct get_host_cfg *cfg, struct get_host **ret_gh)
 	if (r == 0)
 		r = vmbus_chan_offer(cfg->server, &mine, &gh->chan);
 	if (r == 0)
-		r = gel_host_create(cfg->server, &gh->gel);
+		r = gel_host_create(&log, &gh->gel);
 	if (r < 0) {
 		get_host_destroy(gh);
 		return r;
@@ -504,4 +507,9 @@ void get_host_destroy(struct get_host *gh)
 	vmbus_chan_destroy(gh->chan);
 	free(gh->dps);
 	free(gh);
+}
+
+void get_host_log_counts(const struct get_host *gh, struct gel_host_counts *ret_counts)
+{
+	gel_host_count(gh->gel, ret_counts);
 }

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "gel_host.h"
 #include "guid.h"
 #include "loop.h"
 #include "macros.h"
@@ -42,6 +43,8 @@ struct get_host_cfg {
 	bool com_enabled[2];
 	bool com_vmbus_redirector[2]; /* false: the paravisor carries the port some other way */
 	struct guid bios_guid; /* all zero: a fixed test value */
+	int log_fd; /* the paravisor's log is stored there (gel_host.h); -1 = nowhere */
+	bool log_json;
 	const char *dps_json; /* NULL: built from the above; else sent as it is */
 };
 
@@ -51,3 +54,6 @@ struct get_host_cfg {
  */
 must_check int get_host_create(const struct get_host_cfg *cfg, struct get_host **ret_gh);
 void get_host_destroy(struct get_host *gh); /* accepts NULL */
+
+/* What came over the log channel. Device thread, or after it ended. */
+void get_host_log_counts(const struct get_host *gh, struct gel_host_counts *ret_counts);

@@ -36,6 +36,7 @@ enum link_stream {
 	LINK_LOG,
 	LINK_RECORD, /* what the host receives, see record.h */
 	LINK_CORE, /* agent: crash files, core_stream.h */
+	LINK_VTL2_LOG, /* agent: the paravisor's log, a record per line */
 	LINK_FIRST_VSOCK,
 	LINK_FIRST_DIALLED = 48, /* from here on the agent opens */
 	LINK_MAX_STREAMS = 64,

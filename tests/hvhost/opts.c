@@ -33,6 +33,9 @@ static const char help_text[] =
 	"                       current folder)\n"
 	"  --log FILE           write the log there (default: none)\n"
 	"  --record FILE        write everything the host receives from VTL2 there (record.h)\n"
+	"  --vtl2-log FILE      write the paravisor's log there, a record per line, as it comes (- for\n"
+	"                       stderr)\n"
+	"  --vtl2-log-json      its records as JSON, just as they came\n"
 	"  --timeout S          give up after S seconds (exit status 124)\n"
 	"  --host kvm|tcg|auto  where to run (default auto: KVM when it really runs 64-bit guests)\n"
 	"  --outer DIR          outer VM: vmlinuz and initramfs.cpio (needed for tcg)\n"
@@ -113,6 +116,8 @@ enum {
 	O_VSOCK,
 	O_CORE_DIR,
 	O_LOG,
+	O_VTL2_LOG,
+	O_VTL2_LOG_JSON,
 	O_RECORD,
 	O_TIMEOUT,
 	O_HOST,
@@ -136,6 +141,8 @@ static const struct option long_opts[] = {
 	{ "vtl2-vsock", required_argument, NULL, O_VSOCK },
 	{ "core-dir", required_argument, NULL, O_CORE_DIR },
 	{ "log", required_argument, NULL, O_LOG },
+	{ "vtl2-log", required_argument, NULL, O_VTL2_LOG },
+	{ "vtl2-log-json", no_argument, NULL, O_VTL2_LOG_JSON },
 	{ "record", required_argument, NULL, O_RECORD },
 	{ "timeout", required_argument, NULL, O_TIMEOUT },
 	{ "host", required_argument, NULL, O_HOST },
@@ -198,6 +205,12 @@ static int apply(struct opts *o, int opt, const char *arg)
 		return 0;
 	case O_RECORD:
 		o->record_path = arg;
+		return 0;
+	case O_VTL2_LOG:
+		o->vtl2_log_path = arg;
+		return *arg ? 0 : -EINVAL;
+	case O_VTL2_LOG_JSON:
+		o->vtl2_log_json = true;
 		return 0;
 	case O_TIMEOUT:
 		return parse_u32(arg, 1, 1000000, &o->timeout_s);

@@ -19,6 +19,8 @@ struct opts {
 	bool vtl2_console;
 	const char *vtl2_vsock;
 	const char *log_path;
+	const char *vtl2_log_path; /* the paravisor's log, "-" = stderr */
+	bool vtl2_log_json;
 	const char *record_path; /* of everything the host receives */
 	const char *core_dir; /* for crash files */
 	uint32_t timeout_s; /* 0 = none */

@@ -304,7 +304,11 @@ static int make_devices(struct session *s)
 		.ctx = s,
 		.connected = on_vmbus,
 	};
-	struct get_host_cfg gcfg = { .loop = s->loop, .ops = &get_ops, .ctx = s };
+	struct get_host_cfg gcfg = { .loop = s->loop,
+				     .ops = &get_ops,
+				     .ctx = s,
+				     .log_fd = cfg->vtl2_log_fd,
+				     .log_json = cfg->vtl2_log_json };
 	int r = vmbus_host_create(&vcfg, &s->part->vmbus);
 
 	if (r < 0)
@@ -449,6 +453,17 @@ static void tear_down(struct session *s)
 	part_destroy(s->part);
 }
 
+static void report_log(struct session *s)
+{
+	struct gel_host_counts n;
+
+	get_host_log_counts(s->get, &n);
+	for (size_t i = 0; i < ARRAY_SIZE(n.records); i++)
+		s->rep->log_records += n.records[i];
+	s->rep->log_violations = n.violations;
+	s->rep->log_lost = n.lost;
+}
+
 static void report(struct session *s)
 {
 	const struct hvpart *part = s->part;
@@ -457,6 +472,7 @@ static void report(struct session *s)
 	if (part->panic_text)
 		dump_host_file(s->dump, "panic", part->panic_text, strlen(part->panic_text));
 	rep->end = part->end;
+	report_log(s);
 	rep->kernel_entry_ns = atomic_load(&part->kernel_entry_ns);
 	snprintf(rep->text, sizeof(rep->text), "%s", part->end_text);
 	for (uint32_t i = 0; i < part->n_vps; i++) {

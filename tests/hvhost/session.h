@@ -35,6 +35,8 @@ struct session_cfg {
 	int vtl2_console_out;
 	const char *vsock_path; /* Unix socket to create: hybrid vsock of VTL2; NULL = none */
 	int core_fd; /* crash dumps of VTL2 and its last words go there (core_stream.h); -1: none */
+	int vtl2_log_fd; /* the paravisor's log, a line per record; does not block; -1 = none */
+	bool vtl2_log_json; /* records as JSON instead of text */
 	int stop_fd; /* becomes readable: end the session */
 	bool faithful; /* MMIO intercepts carry the guest's real instruction bytes */
 	enum session_isolation isolation;
@@ -56,6 +58,7 @@ struct session_report {
 	bool vtl0_started; /* the paravisor reported success */
 	/* ns since the session began; 0 = not reached */
 	uint64_t shim_entry_ns, kernel_entry_ns, vmbus_ns, get_ns, vtl0_start_ns;
+	uint64_t log_records, log_violations, log_lost; /* of the paravisor's log */
 	uint64_t vtl0_exits[16], vtl2_exits[16]; /* by enum session_exit */
 };
 

@@ -36,6 +36,16 @@ static void parse_counts(uint64_t *ret_n, const char *val)
 	}
 }
 
+/* Of one session more. */
+static void add_counts(uint64_t *n, const char *val)
+{
+	uint64_t more[SUMMARY_COUNTS] = { 0 };
+
+	parse_counts(more, val);
+	for (unsigned i = 0; i < SUMMARY_COUNTS; i++)
+		n[i] += more[i];
+}
+
 static void report_line(struct summary *s, const char *line)
 {
 	static const struct {
@@ -68,6 +78,8 @@ static void report_line(struct summary *s, const char *line)
 		parse_counts(s->vtl2_exits, val);
 	else if (strncmp(line, "note=", 5) == 0)
 		summary_note(s, val);
+	else if (strncmp(line, "vtl2_log=", 9) == 0)
+		add_counts(s->vtl2_log, val);
 	else if (strncmp(line, "text=", 5) == 0)
 		snprintf(s->text, sizeof(s->text), "%s", val);
 }
@@ -134,6 +146,12 @@ void summary_print(const struct summary *s, unsigned resets)
 	for (unsigned i = s->n_stats - MIN(s->n_stats, (unsigned)SUMMARY_STATS); i < s->n_stats;
 	     i++)
 		fprintf(stderr, "paravisor: %s\n", s->stats[i % SUMMARY_STATS]);
+	fprintf(stderr, "paravisor's log: %llu records", (unsigned long long)s->vtl2_log[0]);
+	if (s->vtl2_log[1])
+		fprintf(stderr, ", %llu were none", (unsigned long long)s->vtl2_log[1]);
+	if (s->vtl2_log[2])
+		fprintf(stderr, ", %llu not stored", (unsigned long long)s->vtl2_log[2]);
+	fputc('\n', stderr);
 	if (resets)
 		fprintf(stderr, "guest restarts: %u\n", resets);
 	if (s->emulator_faults)

@@ -17,6 +17,7 @@ struct summary {
 	char notes[SUMMARY_NOTES][512]; /* crashes: lines of reports and of ours */
 	unsigned n_notes;
 	uint64_t shim_ns, kernel_ns, vmbus_ns, get_ns, vtl0_ns;
+	uint64_t vtl2_log[SUMMARY_COUNTS]; /* records, violations, records not stored; rest zero */
 	uint64_t vtl0_exits[SUMMARY_COUNTS], vtl2_exits[SUMMARY_COUNTS];
 	unsigned emulator_faults;
 	char line[4096]; /* log line under assembly */

@@ -162,6 +162,7 @@ static void settle(void)
 static void setup_host(const char *json)
 {
 	const struct get_host_cfg cfg = { .server = g.server, .loop = loop, .ops = &host_ops,
+					  .log_fd = -1,
 					  .com_enabled = { true, false },
 					  .com_vmbus_redirector = { true, false },
 					  .dps_json = json };

@@ -20,7 +20,7 @@ void initlog_open(void)
 static printf_like(2, 0) void emit(int level, const char *fmt, va_list ap)
 {
 	char line[512];
-	int n = snprintf(line, sizeof(line), "<%d>init: ", FACILITY | level);
+	int n = snprintf(line, sizeof(line), "<%d>underhill_init: ", FACILITY | level);
 	int m;
 
 	if (n < 0)
@@ -57,6 +57,6 @@ void initlog_info(const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	emit(6, fmt, ap);
+	emit(5, fmt, ap);
 	va_end(ap);
 }

@@ -10,7 +10,8 @@
  */
 void initlog_open(void);
 
-/* One line, at the kernel's levels err (3), warning (4) or info (6). */
+/* One line "underhill_init: text", at the kernel's levels err (3), warning (4) or notice (5): the
+ * host's log takes all of them, where the kernel's log goes there at all. */
 void initlog_err(const char *fmt, ...) printf_like(1, 2);
 void initlog_warn(const char *fmt, ...) printf_like(1, 2);
 void initlog_info(const char *fmt, ...) printf_like(1, 2);

@@ -14,6 +14,7 @@
 #include "irq.h"
 #include "load_linux.h"
 #include "log.h"
+#include "log_span.h"
 #include "regs.h"
 #include "timeline.h"
 #include "vm_memory.h"
@@ -340,6 +341,7 @@ static uint8_t phys_bits(void)
 
 static int load_vtl0(struct vm *vm)
 {
+	LOG_SPAN(span, LOG_INFO, ALLOWED, "load_vtl0");
 	struct load_linux_cfg cfg = {
 		.vtl0 = &vm->vtl0,
 		.ram = vm->ram,
@@ -408,6 +410,7 @@ static int start_vps(struct vm *vm)
 
 static int start_vtl0(struct vm *vm)
 {
+	LOG_SPAN(span, LOG_INFO, ALLOWED, "start_vtl0");
 	int r;
 
 	host_open_coms(&vm->host);

@@ -178,7 +178,7 @@ static void answer_contact(struct vmbus_server *s, const struct chanmsg *m)
 	const uint32_t vp = c->version >= VMBUS_WIN8_1 ? c->target_vp : 0;
 
 	if (vp >= s->cfg.vps) {
-		log_warn_rl(ALLOWED, "INITIATE_CONTACT names VP %u of %u", vp, s->cfg.vps);
+		log_warn_rl(CONF, "INITIATE_CONTACT names VP %u of %u", vp, s->cfg.vps);
 		return;
 	}
 	if (!version_ok(s, c->version)) {
@@ -211,7 +211,7 @@ static void handle_contact(struct vmbus_server *s, bool multiclient, const struc
 	if (!multiclient || c->version < VMBUS_WIN10_RS4)
 		c->vtl = 0;
 	if (c->vtl != s->cfg.vtl) {
-		log_warn_rl(ALLOWED, "INITIATE_CONTACT for VTL%u reached VTL%u's server", c->vtl,
+		log_warn_rl(CONF, "INITIATE_CONTACT for VTL%u reached VTL%u's server", c->vtl,
 			    s->cfg.vtl);
 		return;
 	}

@@ -19,8 +19,7 @@ static struct vmbus_chan *chan_of(struct vmbus_server *s, uint32_t raw_id, uint3
 
 	if (ch && ch->offered)
 		return ch;
-	log_warn_rl(ALLOWED, "%s names channel %u, which is not offered", chanmsg_name(type),
-		    raw_id);
+	log_warn_rl(CONF, "%s names channel %u, which is not offered", chanmsg_name(type), raw_id);
 	return NULL;
 }
 

@@ -17,8 +17,9 @@ usage_bench() {
 	usage: ./keel bench [--output FILE]
 
 	Measure and print: user-mode instructions and nanoseconds per exit inside the daemon (scripted VP,
-	native), the cost of a full inspect with 4 VPs, exits per second end to end, VTL2's boot phases,
-	VTL2 memory in use and PSS per process 10 s after VTL0's start with 2 VPs, image and daemon size.
+	native), the cost of log statements and of a full inspect with 4 VPs, exits per second end to end,
+	VTL2's boot phases, VTL2 memory in use and PSS per process 10 s after VTL0's start with 2 VPs,
+	image and daemon size.
 	JSON goes to build/bench.json.
 	EOT
 }
@@ -52,6 +53,8 @@ main_bench() {
 
 	say "exits inside the daemon, scripted"
 	"$HOST_DIR/tests/bench/bench_exit" | tee "$BUILD/bench-exit.json"
+	say "log statements"
+	"$HOST_DIR/tests/bench/bench_log" | tee "$BUILD/bench-log.json"
 	say "inspect of a whole VM, native"
 	"$HOST_DIR/tests/bench/bench_inspect" | tee "$BUILD/bench-inspect.json"
 
@@ -63,6 +66,7 @@ main_bench() {
 	{
 		printf '{\n"host":"%s",\n' "$host"
 		printf '"exit":[%s],\n' "$(paste -sd, "$BUILD/bench-exit.json")"
+		printf '"log":[%s],\n' "$(paste -sd, "$BUILD/bench-log.json")"
 		printf '"inspect":%s,\n' "$(cat "$BUILD/bench-inspect.json")"
 		printf '"port_exits_per_s":%s,\n' "$(awk -v n=$PORTS '$1 == "port" { printf "%.0f", n / ($3 - $2) }' <<<"$guest")"
 		printf '"paravisor":[%s],\n' "$(sed -n 's/.*stats \({.*}\).*/\1/p' "$log" | paste -sd,)"

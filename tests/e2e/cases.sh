@@ -398,6 +398,65 @@ case_report() {
 		"$CASE_DIR/report.html" "$CASE_DIR/report.png" || want "all charts in the browser"
 }
 
+# A VM whose memory is private from the host: it boots, the host reads nothing it must not, and the
+# host's words are not heard.
+case_vbs() {
+	local out FLAVOUR=$1 IMAGE=$BUILD/$1.igvm
+	need_packages
+	build_host
+	build_vtl2
+	build_image "$IMAGE"
+	"$HOST_DIR/igvm-build/tool/keel-igvm" verify "$IMAGE" | grep -q 'isolated by VBS' ||
+		want "an image for isolated VMs"
+	out=$(hv ${2:+--vtl2-cmdline "$2"} --exec 'cat /proc/version')
+	[[ $out == "Linux version "*Debian* ]] || want "Debian's /proc/version and nothing else, got: $out"
+	grep -q 'isolated by VBS: .* [1-9][0-9]* shared with the host, 0 accesses .* refused' "$CASE_DIR/run.log" ||
+		want "some pages shared and no access to private ones: $(grep 'isolated by' "$CASE_DIR/run.log")"
+}
+
+# vtl2_panic STATUS-OF-REGISTERS [options...]: VTL2's kernel finds no init and panics.
+vtl2_panic() {
+	local registers=$1 rc=0
+	shift
+	timeout -k 5 300 "$HVHOST" run --image "$IMAGE" ${OUTER:+--outer "$OUTER"} --log "$CASE_DIR/run.log" \
+		--core-dir "$CASE_DIR" --timeout 120 --exec true "$@" >"$CASE_DIR/out" 2>&1 || rc=$?
+	[ "$rc" -eq 123 ] || { cat "$CASE_DIR/out"; want "exit status 123, got $rc"; }
+	grep -q "VTL2 crashed: $registers\$" "$CASE_DIR/run.log" ||
+		want "crash registers $registers, got: $(grep 'VTL2 crashed' "$CASE_DIR/run.log")"
+}
+
+# On an isolated partition the crash MSRs say that VTL2 crashed, and nothing else; debug images, too.
+case_vbs_panic() {
+	local flavour=$1 IMAGE=$BUILD/$1-panic.igvm
+	sed 's/"command_line": "OPENHCL/"command_line": "rdinit=\/none OPENHCL/' \
+		"$ROOT/igvm-build/manifests/$flavour.json" >"$CASE_DIR/manifest.json"
+	"$HOST_DIR/igvm-build/tool/keel-igvm" build --manifest "$CASE_DIR/manifest.json" \
+		--resources "$BUILD/resources-$flavour.igvm.json" --output "$IMAGE"
+	vtl2_panic '0 0 0 0 0, control 0x8000000000000000'
+	! grep -q 'Kernel panic' "$CASE_DIR/run.log" "$CASE_DIR"/*panic.txt || want "no text of VTL2's kernel"
+}
+
+# OPENHCL_CONFIDENTIAL does not pretend isolation to the kernel: text and registers come as ever.
+case_simulated_panic() {
+	vtl2_panic '0 0 0 0x[0-9a-f]* 0x[0-9a-f]*, control 0xc000000000000000' \
+		--vtl2-cmdline 'OPENHCL_CONFIDENTIAL=1 rdinit=/none'
+	grep -q 'Kernel panic' "$CASE_DIR/run.log" || want "the kernel's words in the log"
+}
+
+# An image for isolated VMs cannot say one thing to the platform and another to the daemon.
+case_vbs_manifest() {
+	sed 's/OPENHCL_CONFIDENTIAL_DEBUG=1//' "$ROOT/igvm-build/manifests/x64-vbs-debug.json" >"$CASE_DIR/m.json"
+	expect_sentence 'enable_debug.*add that word' "$HOST_DIR/igvm-build/tool/keel-igvm" build \
+		--manifest "$CASE_DIR/m.json" --resources "$BUILD/resources-${IMAGE##*/}.json" \
+		--output "$CASE_DIR/out.igvm"
+	sed 's/"command_line": "OPENHCL/"command_line": "OPENHCL_CONFIDENTIAL_DEBUG=1 OPENHCL/' \
+		"$ROOT/igvm-build/manifests/x64-vbs-release.json" >"$CASE_DIR/m.json"
+	expect_sentence 'enable_debug.*remove that word' "$HOST_DIR/igvm-build/tool/keel-igvm" build \
+		--manifest "$CASE_DIR/m.json" --resources "$BUILD/resources-${IMAGE##*/}.json" \
+		--output "$CASE_DIR/out.igvm"
+	[ ! -e "$CASE_DIR/out.igvm" ] || want "no image"
+}
+
 hostile_guest() { printf '%s\n' "$HOST_DIR/tests/guest/hostile/hostile-$1.elf"; }
 
 e2e_all() {
@@ -428,6 +487,12 @@ e2e_all() {
 	run_case e2e/vsock case_vsock
 	run_case e2e/keeldiag case_keeldiag
 	run_case e2e/report case_report
+	run_case e2e/vbs_release case_vbs x64-vbs-release 'rdinit=/none OPENHCL_CONFIDENTIAL_DEBUG=1'
+	run_case e2e/vbs_debug case_vbs x64-vbs-debug
+	run_case e2e/vbs_panic_release case_vbs_panic x64-vbs-release
+	run_case e2e/vbs_panic_debug case_vbs_panic x64-vbs-debug
+	run_case e2e/simulated_panic case_simulated_panic
+	run_case e2e/vbs_manifest case_vbs_manifest
 	run_case e2e/hostile_poweroff case_hostile poweroff 2
 	run_case e2e/hostile_triple case_hostile triple 4
 	finish_beside

@@ -3,6 +3,7 @@
 
 #include "hvcall.h"
 #include "hvmsg.h"
+#include "hvregs.h"
 
 struct name {
 	uint32_t val;
@@ -102,6 +103,14 @@ static const char *find(const struct name *table, size_t n, uint32_t val)
 	return "?";
 }
 
+static const struct name registers[] = {
+	{ HVREG_RAX, "rax" },	    { HVREG_RCX, "rcx" }, { HVREG_RDX, "rdx" },
+	{ HVREG_RBX, "rbx" },	    { HVREG_RSP, "rsp" }, { HVREG_RBP, "rbp" },
+	{ HVREG_RSI, "rsi" },	    { HVREG_RDI, "rdi" }, { HVREG_RIP, "rip" },
+	{ HVREG_RFLAGS, "rflags" }, { HVREG_CR0, "cr0" }, { HVREG_CR2, "cr2" },
+	{ HVREG_CR3, "cr3" },	    { HVREG_CR4, "cr4" }, { HVREG_EFER, "efer" },
+};
+
 const char *hv_call_name(uint16_t code)
 {
 	return find(calls, ARRAY_SIZE(calls), code);
@@ -115,4 +124,9 @@ const char *hv_status_name(uint16_t status)
 const char *hv_message_name(uint32_t type)
 {
 	return find(messages, ARRAY_SIZE(messages), type);
+}
+
+const char *hv_register_name(uint32_t reg)
+{
+	return find(registers, ARRAY_SIZE(registers), reg);
 }

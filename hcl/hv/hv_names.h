@@ -7,3 +7,4 @@
 const char *hv_call_name(uint16_t code);
 const char *hv_status_name(uint16_t status);
 const char *hv_message_name(uint32_t type);
+const char *hv_register_name(uint32_t reg);

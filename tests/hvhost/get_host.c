@@ -4,6 +4,7 @@
 #include "get_dps_host.h"
 #include "gel_host.h"
 #include "get_proto.h"
+#include "hv_names.h"
 #include "log.h"
 #include "server.h"
 
@@ -344,8 +345,8 @@ static void on_triple_fault(struct get_host *gh, const uint8_t *msg, size_t len)
 
 		memcpy(&reg, msg + sizeof(m) + i * sizeof(reg), sizeof(reg));
 		memcpy(&low, reg.val, sizeof(low));
-		n = snprintf(text + at, sizeof(text) - at, "%s%x=%llx", i ? " " : "", reg.name,
-			     (unsigned long long)low);
+		n = snprintf(text + at, sizeof(text) - at, "%s%s(%x)=%llx", i ? " " : "",
+			     hv_register_name(reg.name), reg.name, (unsigned long long)low);
 		at += n > 0 ? (size_t)n : 0;
 	}
 	if (gh->cfg.ops->triple_fault)

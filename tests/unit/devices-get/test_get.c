@@ -298,7 +298,7 @@ START_TEST(notifications)
 	get_cli_triple_fault(gc, 3, regs, 2);
 	settle();
 	ck_assert_uint_eq(seen.fault_vp, 3);
-	ck_assert_str_eq(seen.fault_text, "20010=1234 40000=9");
+	ck_assert_str_eq(seen.fault_text, "rip(20010)=1234 cr0(40000)=9");
 	get_cli_triple_fault(gc, 4, NULL, 0);
 	get_cli_event_log(gc, GET_EVENT_BOOT_SUCCESS);
 	get_cli_reset(gc);

@@ -57,7 +57,7 @@ size_t utf8_clean(const char *p, size_t len, char *ret_buf, size_t size)
 	bool cut = !ret_buf || size == 0;
 
 	while (i < len) {
-		size_t n = utf8_seq(p + i, len - i);
+		size_t n = (uint8_t)p[i] < 0x80 ? 1 : utf8_seq(p + i, len - i);
 		const char *from = n ? p + i : "\xef\xbf\xbd";
 		size_t put = n ? n : 3;
 

@@ -457,6 +457,37 @@ case_vbs_manifest() {
 	[ ! -e "$CASE_DIR/out.igvm" ] || want "no image"
 }
 
+# The paravisor's log reaches a file while the VM runs, from both roles; a client changes its filter.
+case_vtl2_log() {
+	local sock=$CASE_DIR/vsock log=$CASE_DIR/vtl2.json keeldiag=$HOST_DIR/diag/cli/keeldiag front rc=0
+	timeout -k 5 320 "$HVHOST" run --image "$IMAGE" ${OUTER:+--outer "$OUTER"} --log "$CASE_DIR/run.log" \
+		--vtl2-vsock "$sock" --vtl2-log "$log" --vtl2-log-json --until-power-off --timeout 300 \
+		>"$CASE_DIR/run.out" 2>&1 &
+	front=$!
+	wait_for_diag "$sock" 150
+	"$keeldiag" "$sock" inspect trace/filter -u 'info,nobody=loud' >"$CASE_DIR/refused" 2>&1 || true
+	"$keeldiag" "$sock" inspect trace/filter -u 'info,memstat=debug' || rc=$?
+	[ "$("$keeldiag" "$sock" inspect trace/filter)" = '"info,memstat=debug"' ] || rc=1
+	sleep 3
+	python3 "$ROOT/tests/e2e/check_vtl2_log.py" --need 'vm=VTL0 starts' \
+		--need 'control=the log filter was changed' "$log" || rc=2
+	kill "$front" || true
+	wait "$front" || true
+	[ "$rc" -eq 0 ] || { cat "$CASE_DIR/refused" "$log"; want "the log and its filter to work ($rc)"; }
+	grep -q 'expected one of "off", "error"' "$CASE_DIR/refused" || want "a reason for the refusal"
+	! grep -q 'not a record of the log' "$CASE_DIR/run.log" || want "records that keep to the format"
+}
+
+# A restricted VM: records of class ALLOWED from both roles, nothing of the kernel's log, to the end.
+case_vtl2_log_restricted() {
+	local log=$CASE_DIR/vtl2.json
+	hv --vtl2-cmdline 'OPENHCL_CONFIDENTIAL=1 OPENVMM_LOG=trace' --vtl2-log "$log" --vtl2-log-json \
+		--exec 'sleep 1' 2>"$CASE_DIR/stderr" || { cat "$CASE_DIR/stderr"; want "status 0"; }
+	python3 "$ROOT/tests/e2e/check_vtl2_log.py" --restricted --need 'vm=VTL0 starts' \
+		--need 'vm=VTL0 ends: power off' --need 'stats="exits"' "$log" || { cat "$log"; want "such a log"; }
+	grep -q "paravisor's log: [0-9]* records\$" "$CASE_DIR/stderr" || want "records that keep to the format"
+}
+
 hostile_guest() { printf '%s\n' "$HOST_DIR/tests/guest/hostile/hostile-$1.elf"; }
 
 e2e_all() {
@@ -485,6 +516,8 @@ e2e_all() {
 	run_case e2e/disk_full case_disk_full
 	run_case e2e/reproducible case_reproducible
 	run_case e2e/vsock case_vsock
+	run_case e2e/vtl2_log case_vtl2_log
+	run_case e2e/vtl2_log_restricted case_vtl2_log_restricted
 	run_case e2e/keeldiag case_keeldiag
 	run_case e2e/report case_report
 	run_case e2e/vbs_release case_vbs x64-vbs-release 'rdinit=/none OPENHCL_CONFIDENTIAL_DEBUG=1'

@@ -283,7 +283,7 @@ START_TEST(largest_record)
 	in.target = in.name = text;
 	in.fields = fields;
 	in.n_fields = ARRAY_SIZE(fields);
-	in.kind = _i % 3;
+	in.kind = (enum log_kind)(_i % 3);
 	memset(&in.activity, 0xff, sizeof(in.activity));
 	in.related = in.correlation = in.activity;
 	in.time_ns = in.taken_ns = in.busy_ns = UINT64_MAX;

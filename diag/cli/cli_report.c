@@ -158,6 +158,7 @@ void report_fini(struct report *rep)
 	chart_set_fini(&rep->rings);
 	free(rep->times);
 	rep->times = NULL;
+	rep->cap_times = 0;
 }
 
 /* ---- boot phases ----------------------------------------------------------------------------- */

@@ -78,13 +78,15 @@ static void feed_tree(const uint8_t *data, size_t size)
 
 static void feed_report(const uint8_t *data, size_t size)
 {
-	struct report rep = { .vm = "vm", .when = "now" };
+	static struct report rep;
 	struct cli_reading now = { .at_ms = 1000 }, last;
 	struct cli_str page = { 0 };
 	struct cli_model *m;
 
 	if (cli_render_decode(data, size, false, ROOM, &now.tree) < 0)
 		return;
+	rep.vm = "vm";
+	rep.when = "now";
 	BUG_ON(cli_flat_make(now.tree.root, "", &now.flat) < 0);
 	last = now;
 	last.at_ms = 0;

@@ -166,13 +166,21 @@ static size_t choose_lines(const struct chart_set *set, bool sum_rest, double *r
 			   struct line *ret_lines)
 {
 	struct line all[CHART_SERIES];
-	size_t n = set->n;
+	size_t n = 0;
+	bool zeros = true; /* lines at zero are left out when there are others */
 
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = 0; i < set->n; i++) {
 		struct line l;
-		size_t at = i;
+		size_t at;
 
 		line_init(&l, set->name[i], set->val[i], set->samples);
+		if (!l.n || (!zeros && l.max <= 0))
+			continue;
+		if (zeros && l.max > 0) {
+			zeros = false;
+			n = 0;
+		}
+		at = n++;
 		for (; at > 0 && all[at - 1].sum < l.sum; at--)
 			all[at] = all[at - 1];
 		all[at] = l;

@@ -259,10 +259,25 @@ static void take_proc(struct cli_model *m, const struct cli_flat_row *row)
 	take_mem(m->proc, &m->n_proc, text, kib, true);
 }
 
+/* Is it a word of a path: "ring" in "a/ring_in" and "a/rings", not in "string"? */
+static bool has_word(const char *path, const char *word)
+{
+	size_t len = strlen(word);
+
+	for (const char *at = path; (at = strstr(at, word)); at += len) {
+		const char *end = at + len + (at[len] == 's');
+
+		if (at != path && (at[-1] == '/' || at[-1] == '_') &&
+		    (!*end || *end == '/' || *end == '_'))
+			return true;
+	}
+	return false;
+}
+
 static bool is_ring(const char *path)
 {
-	return has_prefix(path, "vm/") &&
-	       (strstr(path, "ring") || strstr(path, "channel") || strstr(path, "queue"));
+	return has_prefix(path, "vm/") && !has_prefix(path, VP_PREFIX) &&
+	       (has_word(path, "ring") || has_word(path, "channel") || has_word(path, "queue"));
 }
 
 static void take_row(struct cli_model *m, const struct cli_flat_row *row,

@@ -373,19 +373,25 @@ static const struct inspect_node *any_child(const struct inspect_node *dir,
 	return found;
 }
 
-static void device_row(struct cli_str *out, const struct inspect_node *dev)
+/* Returns: false: it has nothing of what a device has. */
+static bool device_row(struct cli_str *out, const struct inspect_node *dev)
 {
 	static const char *const state[] = { "unit_state", "state" };
 	static const char *const faults[] = { "faults", "fault_count" };
 	static const char *const last[] = { "last_fault", "fault" };
+	const struct inspect_node *cells[] = { any_child(dev, state, ARRAY_SIZE(state)),
+					       any_child(dev, faults, ARRAY_SIZE(faults)),
+					       any_child(dev, last, ARRAY_SIZE(last)) };
 
+	if (!cells[0] && !cells[1] && !cells[2])
+		return false;
 	cli_str_puts(out, "<tr><th scope=\"row\">");
 	text(out, dev->name);
 	cli_str_puts(out, "</th>");
-	value_cell(out, any_child(dev, state, ARRAY_SIZE(state)));
-	value_cell(out, any_child(dev, faults, ARRAY_SIZE(faults)));
-	value_cell(out, any_child(dev, last, ARRAY_SIZE(last)));
+	for (size_t i = 0; i < ARRAY_SIZE(cells); i++)
+		value_cell(out, cells[i]);
 	cli_str_puts(out, "</tr>\n");
+	return true;
 }
 
 static void devices(struct cli_str *out, const struct inspect_node *vm)
@@ -399,10 +405,8 @@ static void devices(struct cli_str *out, const struct inspect_node *vm)
 		"<h2>Devices and parts</h2>\n<div class=\"scroll\"><table><thead><tr><th>name</th>"
 		"<th>state</th><th>faults</th><th>last fault</th></tr></thead><tbody>\n");
 	for (const struct inspect_node *d = vm->child; d && n < DEVICES; d = d->next) {
-		if (d->kind != INSPECT_DIR)
-			continue;
-		device_row(out, d);
-		n++;
+		if (d->kind == INSPECT_DIR && device_row(out, d))
+			n++;
 	}
 	cli_str_puts(out, "</tbody></table></div>\n");
 }
@@ -448,8 +452,11 @@ static void exit_counts(struct cli_str *out, const struct cli_model *last)
 
 	for (size_t k = 0; bars && k < last->n_kinds; k++) {
 		double total = cli_model_kind_total(last, k);
-		size_t at = n++;
+		size_t at = n;
 
+		if (total <= 0)
+			continue;
+		n++;
 		for (; at > 0 && cli_model_kind_total(last, order[at - 1]) < total; at--)
 			order[at] = order[at - 1];
 		order[at] = k;

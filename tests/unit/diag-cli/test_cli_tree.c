@@ -50,6 +50,9 @@ static void show(struct inspect *in, const void *obj)
 		vp(in, vm, i);
 	inspect_count(in, SENS_UNSPEC, "vm/scsi:0/channels/0/ring/in", vm->n * 5);
 	inspect_count(in, SENS_UNSPEC, "vm/scsi:0/channels/0/ring/out", vm->n * 2);
+	/* No rings. */
+	inspect_count(in, SENS_UNSPEC, "vm/scsi:0/pio_string", vm->n);
+	inspect_count(in, SENS_UNSPEC, "vm/scsi:0/queued", vm->n);
 	inspect_str(in, SENS_UNSPEC, "vm/scsi:0/unit_state", "running");
 	inspect_hex(in, SENS_UNSPEC, "vm/scsi:0/reg", 16);
 }
@@ -123,7 +126,7 @@ START_TEST(model)
 	ck_assert_double_eq(m->proc[0].kib, 3000);
 	ck_assert_uint_eq(m->n_rings, 2);
 	ck_assert_double_eq(m->ring[0].rate, 500);
-	ck_assert_uint_eq(m->n_rates, 1);
+	ck_assert_uint_eq(m->n_rates, 3);
 	ck_assert(m->vm_visible);
 	free(m);
 	/* Without a reading before there are no rates. */

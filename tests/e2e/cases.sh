@@ -440,7 +440,7 @@ case_vbs_panic() {
 case_simulated_panic() {
 	vtl2_panic '0 0 0 0x[0-9a-f]* 0x[0-9a-f]*, control 0xc000000000000000' \
 		--vtl2-cmdline 'OPENHCL_CONFIDENTIAL=1 rdinit=/none'
-	grep -q 'Kernel panic' "$CASE_DIR/run.log" || want "the kernel's words in the log"
+	grep -q 'Kernel panic' "$CASE_DIR"/vtl2-*-panic.txt || want "the kernel's words"
 }
 
 # An image for isolated VMs cannot say one thing to the platform and another to the daemon.

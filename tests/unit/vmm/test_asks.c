@@ -219,8 +219,8 @@ END_TEST
 START_TEST(message)
 {
 	struct inspect_request req = { .path = "a/b", .depth = 3, .max = SENS_UNSPEC };
-	uint8_t buf[ROLE_REQ_MAX + 1];
-	struct role_req got;
+	static uint8_t buf[ROLE_REQ_MAX + 1];
+	static struct role_req got;
 	size_t len = role_req_encode(&req, 77, buf);
 
 	ck_assert_int_eq(role_req_decode(buf, len, &got), 0);

@@ -141,5 +141,22 @@ START_TEST(host_time)
 }
 END_TEST
 
+START_TEST(waits_for_start)
+{
+	char *argv[] = { (char *)(uintptr_t)"keel", (char *)(uintptr_t)"--wait-for-start" };
+	struct var vars[] = { { "UNDERHILL_WAIT_FOR_START", "1" }, { NULL, NULL } };
+	struct var bad[] = { { "OPENHCL_WAIT_FOR_START", "perhaps" }, { NULL, NULL } };
+	struct knobs k = read_vars(vars);
+
+	ck_assert(k.wait_for_start);
+	ck_assert_str_eq(knobs_read(&k, lookup, bad), "OPENHCL_WAIT_FOR_START");
+	ck_assert(!k.wait_for_start);
+	ck_assert_ptr_null(knobs_read(&k, lookup, vars));
+	k.wait_for_start = false;
+	ck_assert_uint_eq(knobs_args(&k, 2, argv), 0);
+	ck_assert(k.wait_for_start);
+}
+END_TEST
+
 UNIT_MAIN("vmm/knobs", defaults, names_and_legacy_names, nonsense_keeps_defaults, arguments,
-	  msi_decode, kib_lines, host_time)
+	  waits_for_start, msi_decode, kib_lines, host_time)

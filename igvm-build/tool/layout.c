@@ -194,7 +194,10 @@ static int reserve_params(struct build *b)
 			  BOOTCFG_PPTT_PAGES * KEEL_PAGE_SIZE) < 0 ||
 	    image_reserve(&b->img, "parameter: device tree",
 			  base + BOOTCFG_DT_PAGE * KEEL_PAGE_SIZE,
-			  BOOTCFG_DT_PAGES * KEEL_PAGE_SIZE) < 0)
+			  BOOTCFG_DT_PAGES * KEEL_PAGE_SIZE) < 0 ||
+	    /* Written behind all other pages, but listed like them. */
+	    image_reserve(&b->img, "page hashes", base + BOOTCFG_HASH_PAGE * KEEL_PAGE_SIZE,
+			  BOOTCFG_HASH_PAGES * KEEL_PAGE_SIZE) < 0)
 		return -1;
 	return 0;
 }

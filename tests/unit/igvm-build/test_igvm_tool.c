@@ -313,6 +313,28 @@ static void check_loaded(const struct igvm_load_result *res, uint64_t start)
 	ck_assert_uint_gt(last, 0);
 }
 
+/* Is every page that the file brings along in its own list of them? */
+static void check_listed(const struct igvm_file *f, const struct igvm_load_result *res)
+{
+	uint64_t shim = reg(res, HVREG_RIP) - 0x40;
+	const struct shim_params *p = (const void *)(memory + shim + reg(res, HVREG_RSI));
+	const uint8_t *imported =
+		memory + shim + (uint64_t)p->param_region + BOOTCFG_IMPORTED_PAGE * KEEL_PAGE_SIZE;
+	const struct igvm_header *h;
+	size_t pos = 0;
+
+	while ((h = igvm_next(f, &pos, ~0u))) {
+		bool listed = false;
+
+		if (h->type != IGVM_PAGE_DATA)
+			continue;
+		for (const uint8_t *e = imported + IMPORTED_DIGEST_LEN; le64_load(e + 8); e += 24)
+			if (h->page.gpa / KEEL_PAGE_SIZE - le64_load(e) < le64_load(e + 8))
+				listed = true;
+		ck_assert_msg(listed, "page %lx", (unsigned long)h->page.gpa);
+	}
+}
+
 START_TEST(image_is_built_and_loads)
 {
 	static const struct igvm_range ram[] = { { 0, MEM_LEN } };
@@ -342,6 +364,8 @@ START_TEST(image_is_built_and_loads)
 	ck_assert_ptr_nonnull(memory);
 	ck_assert_msg(igvm_load(f, &plan, &params, &ops, &res, &err) == 0, "%s", err.rule);
 	check_loaded(&res, _i ? 192ull << 20 : 128ull << 20);
+	if (!_i)
+		check_listed(f, &res);
 	dump_text(f, null);
 	dump_json(f, null);
 	fclose(null);

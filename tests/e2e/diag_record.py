@@ -24,23 +24,26 @@ import diag_wire as w
 
 PING = bytes.fromhex("00000018000000010100") + b"\n\x10diag.OpenhclDiag\x12\x04Ping"
 
+# An emulated machine that is shared may need long for what takes milliseconds.
+LONG = "-t", "30"
+
 # name: (arguments, {options}); the order matters, the last ones end things. Options: stdin, tty,
 # kill (seconds after which the client is ended), tcp (see the transcript's form).
 COMMANDS = {
     "inspect": (["inspect"], {}),
-    "inspect-all": (["inspect", "-r"], {}),
-    "inspect-build-info": (["inspect", "-r", "build_info"], {}),
-    "inspect-limit": (["inspect", "-r", "-l", "1", "trace"], {}),
-    "inspect-json": (["inspect", "-j", "-r", "trace"], {}),
-    "inspect-value": (["inspect", "control_state"], {}),
-    "inspect-slashes": (["inspect", "//trace///filter"], {}),
-    "inspect-below-value": (["inspect", "control_state/x"], {}),
-    "inspect-value-slash": (["inspect", "control_state/"], {}),
-    "inspect-missing": (["inspect", "no/such/node"], {}),
-    "inspect-vm": (["inspect", "vm"], {}),
+    "inspect-all": (["inspect", *LONG, "-r"], {}),
+    "inspect-build-info": (["inspect", *LONG, "-r", "build_info"], {}),
+    "inspect-limit": (["inspect", *LONG, "-r", "-l", "1", "trace"], {}),
+    "inspect-json": (["inspect", *LONG, "-j", "-r", "trace"], {}),
+    "inspect-value": (["inspect", *LONG, "control_state"], {}),
+    "inspect-slashes": (["inspect", *LONG, "//trace///filter"], {}),
+    "inspect-below-value": (["inspect", *LONG, "control_state/x"], {}),
+    "inspect-value-slash": (["inspect", *LONG, "control_state/"], {}),
+    "inspect-missing": (["inspect", *LONG, "no/such/node"], {}),
+    "inspect-vm": (["inspect", *LONG, "vm"], {}),
     "inspect-no-timeout": (["inspect", "-t", "0", "trace/filter"], {}),
-    "inspect-poll": (["inspect", "-p", "--period", "0.2", "--count", "2", "control_state"], {}),
-    "inspect-mesh": (["inspect", "-r", "-l", "1", "mesh/hosts"], {}),
+    "inspect-poll": (["inspect", *LONG, "-p", "--period", "0.2", "--count", "2", "control_state"], {}),
+    "inspect-mesh": (["inspect", *LONG, "-r", "-l", "1", "mesh/hosts"], {}),
     "inspect-update": (["inspect", "trace/filter", "-u", "info"], {}),
     "inspect-update-bad": (["inspect", "trace/filter", "-u", "x=[=y"], {}),
     "inspect-update-fixed": (["inspect", "build_info/crate_name", "-u", "x"], {}),
@@ -97,11 +100,16 @@ VARIABLE = [
     (r"uhdiag/build_info/(scm_revision|scm_branch|internal_scm_\w+|openhcl_version)", "any"),
     (r"mesh/hosts/\d+/(node_id|rlimit/.*)", "any"),
     (r"mesh/hosts/\d+/tasks", "more"),
+    (r"boot/.*", "any"),
+    (r"diag/inspect/.*", "any"),
     (r"diag/server/(control|data|programs)/.*", "any"),
+    (r"knobs", "more"),
+    (r"policy/.*", "any"),
     (r"proc/meminfo/.*", "any"),
     (r"proc/interrupts", "more"),
     (r"proc/processes", "more"),
     (r"uhdiag/net", "more"),
+    (r"trace/filter", "any"),
     (r"vm", "more"),
 ]
 PID_NODE = re.compile(r"mesh/hosts/(\d+)")
@@ -149,7 +157,10 @@ class Proxy:
             self.note(n, "connect", int(line.split()[1]), not answer)
             if not answer:
                 return
-            client.sendall(answer)
+            try:
+                client.sendall(answer)
+            except BrokenPipeError:
+                return
             back = threading.Thread(target=self.pump, args=(n, "recv", server, client))
             back.start()
             self.pump(n, "send", client, server)
@@ -401,7 +412,8 @@ def main():
             before = t.status, t.stdout, t.stderr
             if not o.keep_output:
                 settle_output(t, [os.path.abspath(o.client)], COMMANDS[name][1].get("kill"))
-            with open(os.path.join(o.folder, name + ".txt"), "w", encoding="utf-8") as f:
+            path = os.path.join(o.folder, f"{list(COMMANDS).index(name) + 1:02}-{name}.txt")
+            with open(path, "w", encoding="utf-8") as f:
                 f.write(tr.dump(t))
             note = "" if before == (t.status, t.stdout, t.stderr) else " (output differs live)"
             print(f"{name}: status {t.status}{note}", flush=True)

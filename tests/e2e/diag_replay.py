@@ -2,12 +2,12 @@
 # SPDX-License-Identifier: MIT
 """Plays transcripts of the diagnostics protocol (see diag_transcript.py).
 
-usage: diag_replay.py server [--timeout S] SOCKET TRANSCRIPT...
+usage: diag_replay.py server [--timeout S] SOCKET TRANSCRIPT-OR-FOLDER...
            Be the client: send its bytes to the hybrid-vsock socket of a server and compare what the
            server sends, byte for byte outside the transcript's patterns.
        diag_replay.py ready SOCKET SECONDS
            Wait until a server answers.
-       diag_replay.py client [--timeout S] TRANSCRIPT... -- CLIENT [ARGUMENTS...]
+       diag_replay.py client [--timeout S] TRANSCRIPT-OR-FOLDER... -- CLIENT [ARGUMENTS...]
            Be the server: run CLIENT (it gets the socket and the transcript's arguments) and compare
            what it sends, prints and returns.
 
@@ -32,28 +32,35 @@ import diag_wire as w
 
 
 class Conn:
-    """One connection and what came in on it but was not looked at yet."""
+    """One connection and what came in on it but was not looked at yet. Connections of one group
+    are read together: a server may wait for the reader of any."""
 
-    def __init__(self, sock, port):
+    def __init__(self, sock, port, group=None):
         self.sock, self.port = sock, port
         self.data, self.eof, self.frames = b"", False, {}
+        self.group = [] if group is None else group
+        self.group.append(self)
 
-    def pump(self, deadline):
-        """Reads once; False when nothing came in time."""
-        left = deadline - time.monotonic()
-        if self.eof or not select.select([self.sock], [], [], max(left, 0))[0]:
-            return False
+    def read(self):
         try:
             more = self.sock.recv(1 << 20)
         except ConnectionError:
             more = b""
         self.data += more
         self.eof = not more
-        return True
+
+    def pump(self, deadline):
+        """Reads once; False when nothing came in time."""
+        left = deadline - time.monotonic()
+        open_ones = {c.sock: c for c in self.group if not c.eof}
+        ready = select.select(list(open_ones), [], [], max(left, 0))[0] if open_ones else []
+        for sock in ready:
+            open_ones[sock].read()
+        return bool(ready)
 
     def until(self, done, deadline, what):
         while not done():
-            if not self.pump(deadline) and not done():
+            if not self.pump(deadline) and not done() or self.eof and not done():
                 why = "the end came" if self.eof else "nothing more came"
                 raise w.Differs(f"{what} expected, {why} after {self.data[:200]!r}")
 
@@ -109,14 +116,14 @@ class Player:
 
     def __init__(self, path, timeout):
         self.path, self.timeout = path, timeout
-        self.conns, self.bound = {}, {}
+        self.conns, self.bound, self.group = {}, {}, []
 
     def connect(self, s):
         sock = dial(self.path, s.what, self.timeout)
         if (sock is None) != s.refused:
             raise w.Differs(f"port {s.what}: " + ("refused" if sock is None else "not refused"))
         if sock:
-            self.conns[s.conn] = Conn(sock, s.what)
+            self.conns[s.conn] = Conn(sock, s.what, self.group)
 
     def send(self, s):
         what = s.what
@@ -134,14 +141,24 @@ class Player:
             got = int.from_bytes(conn.exactly(8, deadline, "an id"), "little")
             w.match(what, got, self.bound, "id")
         elif isinstance(what, tr.Match):
-            rx = re.compile(what.regex.encode("latin-1"), re.S)
-            conn.until(lambda: rx.match(conn.data) and not conn.pump(time.monotonic() + 0.3),
-                       deadline, f"what matches {what.regex!r}")
-            conn.data = conn.data[rx.match(conn.data).end():]
+            self.recv_match(s, conn, re.compile(what.regex.encode("latin-1"), re.S), deadline)
         else:
             got = conn.exactly(len(what), deadline, f"{what!r}")
             if got != what:
                 raise w.Differs(f"{what!r} expected, got {got!r}")
+
+    def recv_match(self, s, conn, rx, deadline):
+        """All of a stream that the server ends by itself, otherwise what comes at once."""
+        after = next((n for n in self.steps[self.steps.index(s) + 1:] if n.conn == s.conn), None)
+        if after and after.op == "recv_eof":
+            conn.until(lambda: conn.eof, deadline, "the end of a stream")
+        else:
+            conn.until(lambda: conn.data and not conn.pump(time.monotonic() + 0.5), deadline,
+                       f"what matches {s.what.regex!r}")
+        m = rx.match(conn.data)
+        if not m or conn.eof and m.end() < len(conn.data):
+            raise w.Differs(f"{s.what.regex!r} expected, got {conn.data[:300]!r}")
+        conn.data = conn.data[m.end():]
 
     def compare_answer(self, want, frame):
         kind = want.kind
@@ -172,7 +189,7 @@ class Player:
 
     def play(self, t):
         """Returns the number of bytes that the server sent."""
-        line = 0
+        line, self.steps = 0, t.steps
         try:
             for line, s in enumerate(t.steps, 1):
                 self.step(s, time.monotonic() + self.timeout)
@@ -451,6 +468,15 @@ def wait_ready(path, seconds):
     return 1
 
 
+def expand(names):
+    """The transcripts of a folder in their order."""
+    for name in names:
+        if os.path.isdir(name):
+            yield from sorted(os.path.join(name, n) for n in os.listdir(name))
+        else:
+            yield name
+
+
 def check_form(path, t):
     with open(path, encoding="utf-8") as f:
         if f.read() != tr.dump(t):
@@ -469,7 +495,7 @@ def main():
     o = p.parse_args(argv)
     if o.mode == "ready":
         return wait_ready(o.rest[0], float(o.rest[1]))
-    files = o.rest if o.mode == "client" else o.rest[1:]
+    files = list(expand(o.rest if o.mode == "client" else o.rest[1:]))
     bad = 0
     for name in files:
         start = time.monotonic()

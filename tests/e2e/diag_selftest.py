@@ -3,7 +3,7 @@
 """Can the transcripts fail? Plays each one against its own served copy, which must agree, and
 against copies in which the server says something else, each of which must be noticed.
 
-usage: diag_selftest.py TRANSCRIPT...
+usage: diag_selftest.py TRANSCRIPT-OR-FOLDER...
 """
 import copy
 import os
@@ -91,7 +91,8 @@ def spoil(step):
 
 def main():
     bad = spoilt = 0
-    for name in sys.argv[1:]:
+    names = list(rp.expand(sys.argv[1:]))
+    for name in names:
         t = tr.load(name)
         if not agrees(t, t):
             print(f"{os.path.basename(name)}: differs from itself")
@@ -106,7 +107,7 @@ def main():
             if agrees(t, changed):
                 print(f"{os.path.basename(name)}: step {i + 1} can change unnoticed")
                 bad += 1
-    print(f"{spoilt} changes in {len(sys.argv) - 1} transcripts, {bad} findings")
+    print(f"{spoilt} changes in {len(names)} transcripts, {bad} findings")
     return 1 if bad or not spoilt else 0
 
 

@@ -55,14 +55,20 @@ void log_queue_put(void *ctx, const struct log_record *rec)
 		return; /* the counter is full: it is awake */
 }
 
-static void drain(struct log_queue *q)
+/* As much as the ring can hold, so that a flood does not keep a flushing thread here. False: there
+ * is nothing more. */
+static bool drain(struct log_queue *q)
 {
+	unsigned int left = LOG_RING_RECORDS;
+
 	(void)pthread_mutex_lock(&q->lock);
-	while (q->n_outputs && log_ring_take(q->ring, &q->slot)) {
+	while (left && q->n_outputs && log_ring_take(q->ring, &q->slot)) {
 		for (size_t i = 0; i < q->n_outputs; i++)
 			q->outputs[i].put(q->outputs[i].ctx, &q->slot.rec);
+		left--;
 	}
 	(void)pthread_mutex_unlock(&q->lock);
+	return left == 0;
 }
 
 static void *writer(void *arg)
@@ -74,7 +80,8 @@ static void *writer(void *arg)
 		if (read(q->event_fd, &n, sizeof(n)) < 0 && errno != EINTR)
 			return NULL;
 		atomic_store(&q->woken, false);
-		drain(q);
+		while (drain(q))
+			;
 	}
 }
 
@@ -105,7 +112,7 @@ int log_queue_start(struct log_queue *q, const struct log_output *outputs, size_
 
 void log_queue_flush(struct log_queue *q)
 {
-	drain(q);
+	(void)drain(q);
 }
 
 uint64_t log_queue_lost(const struct log_queue *q)

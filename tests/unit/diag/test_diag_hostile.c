@@ -166,7 +166,7 @@ START_TEST(never_reads)
 			measure();
 		}
 	}
-	ck_assert_uint_gt(heap_most, DIAG_ANSWERS_MAX / 4);
+	ck_assert_uint_gt(heap_most, DIAG_ANSWERS_MAX / 8);
 	healthy();
 	for (size_t i = 0; i < ARRAY_SIZE(fd); i++)
 		(void)close(fd[i]);

@@ -160,6 +160,20 @@ static void boot_inspect(struct inspect *in, const void *obj)
 	inspect_ns(in, SENS_UNSPEC, "now", timeline_now_ns());
 }
 
+static void logs_inspect(struct inspect *in, const void *obj)
+{
+	const struct logout *lo = obj;
+
+	if (lo->common.queue)
+		inspect_count(in, SENS_UNSPEC, "lost", log_queue_lost(lo->common.queue));
+	inspect_bool(in, SENS_UNSPEC, "host/connected", lo->chan != NULL);
+	inspect_bool(in, SENS_UNSPEC, "host/kernel_log", lo->kmsg_read_fd >= 0);
+	if (lo->gel)
+		inspect_count(in, SENS_UNSPEC, "host/missed", gel_cli_missed(lo->gel));
+	if (lo->chan)
+		inspect_dir(in, SENS_UNSPEC, "host/pipe", pipe_inspect, uio_chan_pipe(lo->chan));
+}
+
 static void diag_inspect(struct inspect *in, const void *obj)
 {
 	const struct control *c = obj;
@@ -191,6 +205,7 @@ void ctl_tree_inspect(struct inspect *in, const void *obj)
 	inspect_dir(in, SENS_SAFE, "policy", policy_inspect, &c->confid);
 	inspect_dir(in, SENS_UNSPEC, "boot", boot_inspect, c);
 	inspect_dir(in, SENS_UNSPEC, "knobs", knobs_inspect, &c->knobs);
+	inspect_dir(in, SENS_UNSPEC, "logs", logs_inspect, &c->log);
 	inspect_dir(in, SENS_UNSPEC, "diag", diag_inspect, c);
 	if (c->vm.pid > 0)
 		inspect_remote(in, SENS_UNSPEC, "vm", 0);

@@ -82,3 +82,6 @@ void ctl_diag_stop(struct control *c);
 /* The root of the inspect tree: an inspect_fn on the struct control. The vm role's part is a remote
  * entry. */
 void ctl_tree_inspect(struct inspect *in, const void *c);
+
+/* The remote entry alone. */
+void ctl_tree_remote(struct inspect *in, const void *c);

@@ -16,6 +16,7 @@ struct ask {
 	uint64_t id, deadline_ns;
 	struct loop_timer timer;
 	bool flying; /* tree is there, and its first pending node was asked for */
+	bool asked; /* that was done before the tree was made */
 	struct inspect_tree tree;
 	struct inspect_request req; /* its strings are in text */
 	char text[];
@@ -80,22 +81,43 @@ static int evaluate(struct ask *ask)
 	return r;
 }
 
-/* Ask for the first node that is not there yet; where that fails it is unresolved. After the last
- * one the request is no more. */
-static void advance(struct ask *ask)
+static int send_ask(struct ask *ask, const struct inspect_node *node)
 {
 	const struct ctl_asks_cfg *cfg = &ask->owner->cfg;
 	struct inspect_request req = ask->req;
 	uint8_t body[ROLE_REQ_MAX];
+
+	req.path = node->pending.path;
+	req.depth = node->pending.depth;
+	ask->id = ++ask->owner->last_id;
+	return cfg->send(cfg->ctx, ask->id, body, role_req_encode(&req, ask->deadline_ns, body));
+}
+
+/* The vm role works on its part while the rest is made here. */
+static void ask_early(struct ask *ask)
+{
+	const struct ctl_asks_cfg *cfg = &ask->owner->cfg;
+	struct inspect_node *node;
+	struct inspect_tree tree;
+
+	if (inspect_run(&ask->req, cfg->remote, cfg->obj, CTL_ASK_BYTES, &tree))
+		return;
+	node = inspect_pending(&tree);
+	ask->asked = node && send_ask(ask, node) == 0;
+	inspect_tree_fini(&tree);
+}
+
+/* Ask for the first node that is not there yet; where that fails it is unresolved. After the last
+ * one the request is no more. */
+static void advance(struct ask *ask)
+{
 	struct inspect_node *node;
 
 	while ((node = inspect_pending(&ask->tree))) {
-		req.path = node->pending.path;
-		req.depth = node->pending.depth;
-		ask->id = ++ask->owner->last_id;
-		if (!cfg->send(cfg->ctx, ask->id, body,
-			       role_req_encode(&req, ask->deadline_ns, body)))
+		if (ask->asked || send_ask(ask, node) == 0) {
+			ask->asked = false;
 			return;
+		}
 		ask->owner->incomplete++;
 		inspect_graft(&ask->tree, node, NULL);
 	}
@@ -122,6 +144,7 @@ static void pump(struct ctl_asks *asks)
 		return;
 	asks->pumping = true;
 	while (asks->n_flying < CTL_ASKS_FLYING && (ask = first_waiting(asks))) {
+		ask_early(ask);
 		if (evaluate(ask))
 			continue;
 		ask->flying = true;

@@ -27,6 +27,8 @@ struct ctl_asks;
 struct ctl_asks_cfg {
 	struct loop *loop;
 	inspect_fn root; /* every remote entry is the vm role's */
+	inspect_fn
+		remote; /* names just the remote entry: it is asked for before the rest is made */
 	const void *obj;
 	/* Send ROLE_INSPECT. Returns: 0, -errno */
 	int (*send)(void *ctx, uint64_t id, const uint8_t *body, size_t len);

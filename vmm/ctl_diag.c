@@ -254,6 +254,7 @@ int ctl_diag_start(struct control *c)
 	const struct ctl_asks_cfg cfg = {
 		.loop = c->loop,
 		.root = ctl_tree_inspect,
+		.remote = ctl_tree_remote,
 		.obj = c,
 		.send = send_inspect,
 		.done = on_result,

@@ -192,6 +192,14 @@ static const char *const state_names[] = {
 	[CTL_RESTARTING] = "restarting",
 };
 
+void ctl_tree_remote(struct inspect *in, const void *obj)
+{
+	const struct control *c = obj;
+
+	if (c->vm.pid > 0)
+		inspect_remote(in, SENS_UNSPEC, "vm", 0);
+}
+
 void ctl_tree_inspect(struct inspect *in, const void *obj)
 {
 	const struct control *c = obj;
@@ -207,6 +215,5 @@ void ctl_tree_inspect(struct inspect *in, const void *obj)
 	inspect_dir(in, SENS_UNSPEC, "knobs", knobs_inspect, &c->knobs);
 	inspect_dir(in, SENS_UNSPEC, "logs", logs_inspect, &c->log);
 	inspect_dir(in, SENS_UNSPEC, "diag", diag_inspect, c);
-	if (c->vm.pid > 0)
-		inspect_remote(in, SENS_UNSPEC, "vm", 0);
+	inspect_flatten(in, ctl_tree_remote, c);
 }

@@ -133,13 +133,13 @@ static void serve_first(struct vm_asks *asks)
 
 /* --- requests --------------------------------------------------------------------------------- */
 
-/* Leaves an eighth of the time for the way back. */
+/* Leaves a quarter of the time for the way back. */
 static uint64_t wait_until(uint64_t deadline_ns)
 {
 	const uint64_t now = loop_now_ns();
 	uint64_t left = deadline_ns > now ? deadline_ns - now : 0;
 
-	left -= left / 8;
+	left -= left / 4;
 	return now + MIN(left, VM_ASK_WAIT_NS);
 }
 

@@ -105,9 +105,12 @@ static void on_refused(void *ctx, void *call, const char *why)
 static void as_control(struct rd *in)
 {
 	const struct inspect_request req = { .path = "", .depth = 9, .max = SENS_SENSITIVE };
-	struct ctl_asks_cfg cfg = {
-		.loop = loop, .root = root, .send = on_send, .done = on_done, .refused = on_refused
-	};
+	struct ctl_asks_cfg cfg = { .loop = loop,
+				    .root = root,
+				    .remote = root,
+				    .send = on_send,
+				    .done = on_done,
+				    .refused = on_refused };
 	struct ctl_asks *asks;
 
 	BUG_ON(ctl_asks_create(&cfg, &asks) != 0);

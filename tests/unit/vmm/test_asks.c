@@ -25,6 +25,7 @@ static struct loop *loop;
 static struct ctl_asks *ctl;
 static int send_err;
 static unsigned int sent, done, refused;
+static unsigned int made_after; /* questions that had been sent when the tree was made */
 static uint64_t asked_ids[256];
 static char text[65536]; /* of the last result */
 static const char *refusal;
@@ -43,7 +44,14 @@ static int update(void *ctx, const char *val, char *ret_why, size_t why_size)
 static void root(struct inspect *in, const void *obj)
 {
 	(void)obj;
+	made_after = sent;
 	inspect_u64(in, SENS_SAFE, "own", 7);
+	inspect_remote(in, SENS_UNSPEC, "vm", 0);
+}
+
+static void remote_entry(struct inspect *in, const void *obj)
+{
+	(void)obj;
 	inspect_remote(in, SENS_UNSPEC, "vm", 0);
 }
 
@@ -83,9 +91,11 @@ static void on_refused(void *ctx, void *call, const char *why)
 
 static void make_ctl(void)
 {
-	const struct ctl_asks_cfg cfg = {
-		.root = root, .send = on_send, .done = on_done, .refused = on_refused
-	};
+	const struct ctl_asks_cfg cfg = { .root = root,
+					  .remote = remote_entry,
+					  .send = on_send,
+					  .done = on_done,
+					  .refused = on_refused };
 	struct ctl_asks_cfg with_loop = cfg;
 
 	ck_assert_int_eq(loop_create_epoll(&loop), 0);
@@ -161,6 +171,7 @@ START_TEST(answered_by_the_other)
 	ask("", SENS_SENSITIVE, NULL, 5000);
 	ck_assert_uint_eq(done, 0);
 	ck_assert_uint_eq(sent, 1);
+	ck_assert_uint_eq(made_after, 1); /* the other one works meanwhile */
 	answer(asked_ids[0] + 17); /* nobody's */
 	ck_assert_uint_eq(done, 0);
 	answer(asked_ids[0]);

@@ -11,7 +11,7 @@
 #define WIDTH 760.0
 #define HEIGHT 260.0
 #define LEFT 70.0
-#define RIGHT 16.0
+#define RIGHT 28.0
 #define TOP 12.0
 #define BOTTOM 30.0
 #define BARS_MAX 64u

@@ -63,12 +63,14 @@ static void progress(const struct sampler *s, double duration, bool end)
 /* Until the time is over, the user has enough, or the VM is gone: what there is then is shown. */
 static int sample_all(struct sampler *s, double duration, double period)
 {
-	uint64_t due, end, now;
+	uint64_t due, end, now, i;
 
 	if (sample(s) < 0)
 		return -1;
 	end = s->start_ms + (uint64_t)(duration * 1000);
-	for (uint64_t i = 1; !cli_stopped() && s->rep.memory.samples < SAMPLES_MAX; i++) {
+	while (!cli_stopped() && cli_now_ms() < end && s->rep.memory.samples < SAMPLES_MAX) {
+		/* On a slow VM a reading takes longer than a period: those are left out. */
+		i = (uint64_t)((double)(cli_now_ms() - s->start_ms) / (period * 1000)) + 1;
 		due = s->start_ms + (uint64_t)(period * 1000 * (double)i);
 		due = MIN(due, end);
 		while ((now = cli_now_ms()) < due && !cli_stopped())
@@ -81,9 +83,7 @@ static int sample_all(struct sampler *s, double duration, double period)
 			s->rep.trouble = s->trouble;
 			break;
 		}
-		progress(s, duration, due == end);
-		if (due == end)
-			break;
+		progress(s, duration, cli_now_ms() >= end);
 	}
 	return 0;
 }

@@ -9,6 +9,8 @@
 
 #include "role_req.h"
 
+#define LAST_LOOK_NS (50ull * 1000000)
+
 struct ask {
 	struct ask *next;
 	struct ctl_asks *owner;
@@ -17,6 +19,7 @@ struct ask {
 	struct loop_timer timer;
 	bool flying; /* tree is there, and its first pending node was asked for */
 	bool asked; /* that was done before the tree was made */
+	bool looked; /* the deadline is over and the socket is looked at once more */
 	struct inspect_tree tree;
 	struct inspect_request req; /* its strings are in text */
 	char text[];
@@ -159,6 +162,12 @@ static void on_timer(void *ctx)
 	struct ask *ask = ctx;
 	struct ctl_asks *asks = ask->owner;
 
+	/* Making our own part may have taken until now, and the answer may lie in the socket. */
+	if (ask->flying && !ask->looked) {
+		ask->looked = true;
+		loop_timer_arm(&ask->timer, loop_now_ns() + LAST_LOOK_NS);
+		return;
+	}
 	if (ask->flying || evaluate(ask) == 0)
 		finish(ask);
 	pump(asks);

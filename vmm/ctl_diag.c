@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "bug.h"
 #include "cleanup.h"
 #include "env_list.h"
 #include "log.h"
@@ -201,7 +202,7 @@ static void op_crash(void *ctx, int32_t pid)
 	if (pid == getpid()) {
 		log_err(ALLOWED, "explicit panic request");
 		logout_flush(&c->log);
-		abort();
+		bug_abort();
 	}
 	if (c->vm.pid > 0 && pid == c->vm.pid) {
 		if (vmproc_send(&c->vm, ROLE_CRASH, 0, NULL, 0))

@@ -11,6 +11,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "bug.h"
 #include "daemon_env.h"
 #include "ipc.h"
 #include "le.h"
@@ -113,7 +114,7 @@ static int on_crash(void *ctx, uint64_t id, const uint8_t *body, size_t len)
 	(void)len;
 	log_err(ALLOWED, "explicit panic request");
 	logfwd_flush(&role->log);
-	abort();
+	bug_abort();
 }
 
 /* --- orders ----------------------------------------------------------------------------------- */

@@ -12,6 +12,13 @@
 	} while (0)
 
 /**
+ * bug_abort - abort() whose stack a debugger can follow in a core
+ * The C library's own functions have no unwind information in the static daemon.
+ * Context: any thread; never returns. Not in the boot shim.
+ */
+_Noreturn void bug_abort(void);
+
+/**
  * bug_hit - report a broken invariant on stderr and abort the process
  * Context: any thread; never returns. The boot shim supplies its own definition.
  */

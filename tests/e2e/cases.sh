@@ -526,6 +526,15 @@ e2e_all() {
 	run_case e2e/vbs_panic_debug case_vbs_panic x64-vbs-debug
 	run_case e2e/simulated_panic case_simulated_panic
 	run_case e2e/vbs_manifest case_vbs_manifest
+	run_case e2e/crash_vm case_crash_role vm loop_run
+	run_case e2e/crash_control case_crash_role control loop_run
+	run_case e2e/crash_restricted case_crash_confidential vm
+	run_case e2e/live_dump case_crash_live_dump
+	run_case e2e/vtl2_panic case_vtl2_panic ''
+	run_case e2e/vtl0_panic case_vtl0_panic ''
+	run_case e2e/vtl0_panic_restricted case_vtl0_panic OPENHCL_CONFIDENTIAL=1
+	run_case e2e/vtl0_triple case_vtl0_triple ''
+	run_case e2e/vtl0_triple_restricted case_vtl0_triple OPENHCL_CONFIDENTIAL=1
 	run_case e2e/hostile_poweroff case_hostile poweroff 2
 	run_case e2e/hostile_triple case_hostile triple 4
 	finish_beside

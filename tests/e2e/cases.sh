@@ -531,6 +531,7 @@ e2e_all() {
 	run_case e2e/crash_restricted case_crash_confidential vm
 	run_case e2e/live_dump case_crash_live_dump
 	run_case e2e/vtl2_panic case_vtl2_panic ''
+	run_case e2e/vtl2_panic_restricted case_vtl2_panic OPENHCL_CONFIDENTIAL=1
 	run_case e2e/vtl0_panic case_vtl0_panic ''
 	run_case e2e/vtl0_panic_restricted case_vtl0_panic OPENHCL_CONFIDENTIAL=1
 	run_case e2e/vtl0_triple case_vtl0_triple ''

@@ -220,8 +220,8 @@ case_hostile() {
 	build_host
 	build_vtl2
 	build_image "$IMAGE" "$(hostile_guest "$end")" ""
-	out=$(timeout -k 5 200 "$HVHOST" run --image "$IMAGE" ${OUTER:+--outer "$OUTER"} --until-power-off \
-		--no-exec-agent --no-reboot --vps "$2" --log "$CASE_DIR/run.log" --timeout 150 --summary) || rc=$?
+	out=$(timeout -k 5 400 "$HVHOST" run --image "$IMAGE" ${OUTER:+--outer "$OUTER"} --until-power-off \
+		--no-exec-agent --no-reboot --vps "$2" --log "$CASE_DIR/run.log" --timeout 240 --summary) || rc=$?
 	printf '%s\n' "$out"
 	[ "$rc" -eq 0 ] || { tail -n 40 "$CASE_DIR/run.log"; want "VTL2 to survive (status $rc)"; }
 	[[ $out == *"HOSTILE DONE"* ]] || grep -q 'VTL0 restarts' "$CASE_DIR/run.log" ||
@@ -258,8 +258,8 @@ crash_run() {
 	VTL2_SHELL=$VTL2_DIR/tests/guest/vtl2/crasher
 	build_image "$IMAGE"
 	RC=0
-	OUT_TEXT=$(timeout -k 5 200 "$HVHOST" run --image "$IMAGE" ${OUTER:+--outer "$OUTER"} \
-		--log "$CASE_DIR/run.log" --core-dir "$CASE_DIR" --summary --timeout 150 "$@" \
+	OUT_TEXT=$(timeout -k 5 400 "$HVHOST" run --image "$IMAGE" ${OUTER:+--outer "$OUTER"} \
+		--log "$CASE_DIR/run.log" --core-dir "$CASE_DIR" --summary --timeout 240 "$@" \
 		2>"$CASE_DIR/stderr") || RC=$?
 	cat "$CASE_DIR/stderr"
 }
@@ -323,8 +323,8 @@ case_vtl0_panic() {
 	build_vtl2
 	IMAGE=$BUILD/keel-$FLAVOUR-$SUITE.igvm
 	build_image "$IMAGE"
-	timeout -k 5 200 "$HVHOST" run --image "$IMAGE" ${OUTER:+--outer "$OUTER"} --log "$CASE_DIR/run.log" \
-		--core-dir "$CASE_DIR" --summary --timeout 150 --no-reboot \
+	timeout -k 5 400 "$HVHOST" run --image "$IMAGE" ${OUTER:+--outer "$OUTER"} --log "$CASE_DIR/run.log" \
+		--core-dir "$CASE_DIR" --summary --timeout 240 --no-reboot \
 		--vtl2-cmdline "OPENHCL_CMDLINE_APPEND=panic=1 $1" \
 		--exec 'echo c >/proc/sysrq-trigger' 2>"$CASE_DIR/stderr" || rc=$?
 	cat "$CASE_DIR/stderr"
@@ -342,8 +342,8 @@ case_vtl0_panic() {
 # VTL0 restarts itself by a triple fault, which is what reboot=triple means to Linux.
 case_vtl0_triple() {
 	local rc=0
-	timeout -k 5 200 "$HVHOST" run --image "$IMAGE" ${OUTER:+--outer "$OUTER"} --log "$CASE_DIR/run.log" \
-		--core-dir "$CASE_DIR" --summary --timeout 150 --no-reboot \
+	timeout -k 5 400 "$HVHOST" run --image "$IMAGE" ${OUTER:+--outer "$OUTER"} --log "$CASE_DIR/run.log" \
+		--core-dir "$CASE_DIR" --summary --timeout 240 --no-reboot \
 		--vtl2-cmdline "OPENHCL_CMDLINE_APPEND=reboot=triple $1" \
 		--exec 'reboot -f' 2>"$CASE_DIR/stderr" || rc=$?
 	cat "$CASE_DIR/stderr"

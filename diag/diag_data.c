@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -51,14 +52,27 @@ void diag_data_close_all(struct diag_server *srv)
 							   link)));
 }
 
-static void on_hangup(void *ctx, uint32_t events)
+/* Has the client closed its side? A socket of Hyper-V learns of that only when it is asked how much
+ * there is to read. */
+static bool is_gone(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLRDHUP };
+	int n;
+
+	(void)ioctl(fd, FIONREAD, &n);
+	return poll(&p, 1, 0) > 0;
+}
+
+/* Either the end, or data for whoever claims the connection: then only the end counts. */
+static void on_event(void *ctx, uint32_t events)
 {
 	struct diag_data *d = ctx;
 	struct diag_server *srv = d->srv;
 
-	(void)events;
 	diag_enter(srv);
-	diag_data_release(srv, detach(d));
+	if ((events & ~(uint32_t)POLLIN) || is_gone(d->fd) ||
+	    diag_watch_set(&d->watch, POLLRDHUP) < 0)
+		diag_data_release(srv, detach(d));
 	diag_leave(srv);
 }
 
@@ -84,8 +98,8 @@ static struct diag_data *create(struct diag_server *srv, int fd)
 	d->srv = srv;
 	d->fd = fd;
 	d->id = srv->next_id++;
-	diag_watch_init(&d->watch, srv->loop, fd, on_hangup, d);
-	if (diag_watch_set(&d->watch, POLLRDHUP) < 0) {
+	diag_watch_init(&d->watch, srv->loop, fd, on_event, d);
+	if (diag_watch_set(&d->watch, POLLIN | POLLRDHUP) < 0) {
 		free(d);
 		return NULL;
 	}
@@ -114,19 +128,19 @@ void diag_data_accepted(struct diag_server *srv, int fd)
 
 const char *diag_data_take(struct diag_server *srv, uint64_t id, int *ret_fd)
 {
-	struct pollfd p = { .events = POLLRDHUP };
+	int fd;
 
 	list_for_each(l, &srv->unclaimed) {
 		struct diag_data *d = container_of(l, struct diag_data, link);
 
 		if (d->id != id)
 			continue;
-		p.fd = detach(d);
-		if (poll(&p, 1, 0) > 0) {
-			diag_data_release(srv, p.fd);
+		fd = detach(d);
+		if (is_gone(fd)) {
+			diag_data_release(srv, fd);
 			return "connection disconnected";
 		}
-		*ret_fd = p.fd;
+		*ret_fd = fd;
 		return NULL;
 	}
 	return "invalid connection id";

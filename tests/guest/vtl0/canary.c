@@ -7,17 +7,14 @@
  *   canary cmos HEX         write them into the clock chip's battery-backed memory
  *   canary crash HEX TEXT   report a crash: the first words as parameters, TEXT as message
  *
- * HEX is 64 digits. All but crash and cmos never return.
+ * HEX is 64 digits. All but crash and cmos never return. The status tells which step failed.
+ * Without a C library: it reaches the guest through a serial port, byte by byte.
  */
-#include <errno.h>
 #include <fcntl.h>
+#include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/io.h>
 #include <sys/mman.h>
-#include <unistd.h>
+#include <sys/syscall.h>
 
 #define KEY_BYTES 32
 #define MEM_BYTES (4u << 20)
@@ -28,35 +25,55 @@
 #define MSR_CRASH_P0 0x40000100
 #define CRASH_NOTIFY_MESSAGE (3ull << 62)
 
-static int die(const char *what)
+static long sys(long nr, long a, long b, long c, long d)
 {
-	fprintf(stderr, "canary: %s: %s\n", what, strerror(errno));
-	return 1;
+	register long r10 __asm__("r10") = d;
+	register long r8 __asm__("r8") = -1; /* mmap: no file */
+	register long r9 __asm__("r9") = 0;
+	long ret;
+
+	__asm__ volatile("syscall"
+			 : "=a"(ret)
+			 : "0"(nr), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
+			 : "rcx", "r11", "memory");
+	return ret;
 }
 
-static int parse_key(const char *hex, uint8_t key[KEY_BYTES])
+static uint8_t *map(size_t len)
+{
+	long p = sys(SYS_mmap, 0, (long)len, PROT_READ | PROT_WRITE,
+		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE | MAP_LOCKED);
+
+	return p < 0 && p > -PAGE ? NULL : (uint8_t *)p;
+}
+
+static int digit(char c)
+{
+	return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+static int parse_key(const char *hex, uint8_t *key)
 {
 	for (size_t i = 0; i < KEY_BYTES; i++) {
-		unsigned int v;
+		const int high = digit(hex[2 * i]), low = high < 0 ? -1 : digit(hex[2 * i + 1]);
 
-		if (sscanf(hex + 2 * i, "%2x", &v) != 1)
+		if (low < 0)
 			return -1;
-		key[i] = (uint8_t)v;
+		key[i] = (uint8_t)(high << 4 | low);
 	}
-	return 0;
+	return hex[2 * KEY_BYTES] ? -1 : 0;
 }
 
 static int plant_mem(const uint8_t *key)
 {
-	uint8_t *p =
-		mmap(NULL, MEM_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	uint8_t *p = map(MEM_BYTES);
 
-	if (p == MAP_FAILED)
-		return die("memory");
-	for (size_t i = 0; i < MEM_BYTES; i += KEY_BYTES)
-		memcpy(p + i, key, KEY_BYTES);
+	if (!p)
+		return 3;
+	for (size_t i = 0; i < MEM_BYTES; i++)
+		p[i] = key[i % KEY_BYTES];
 	for (;;)
-		(void)pause();
+		(void)sys(SYS_pause, 0, 0, 0, 0);
 }
 
 /* No stack and no call from here on. */
@@ -86,67 +103,78 @@ static _Noreturn void plant_regs(const uint64_t *w)
 	__builtin_unreachable();
 }
 
+static void out(uint16_t port, uint8_t val)
+{
+	__asm__ volatile("outb %0, %1" : : "a"(val), "Nd"(port));
+}
+
 static int plant_cmos(const uint8_t *key)
 {
-	if (iopl(3) < 0)
-		return die("iopl");
+	if (sys(SYS_iopl, 3, 0, 0, 0) < 0)
+		return 4;
 	for (unsigned int i = 0; i < KEY_BYTES; i++) {
-		outb((uint8_t)(CMOS_FIRST + i), CMOS_INDEX);
-		outb(key[i], CMOS_DATA);
+		out(CMOS_INDEX, (uint8_t)(CMOS_FIRST + i));
+		out(CMOS_DATA, key[i]);
 	}
 	return 0;
 }
 
-/* The guest physical address of a page of ours. */
+/* The guest physical address of a page of ours, 0 = nobody tells. */
 static uint64_t physical(const void *page)
 {
-	int fd = open("/proc/self/pagemap", O_RDONLY);
 	uint64_t entry = 0;
+	long fd = sys(SYS_open, (long)"/proc/self/pagemap", O_RDONLY, 0, 0);
 
-	if (fd < 0 || pread(fd, &entry, 8, (off_t)((uintptr_t)page / PAGE * 8)) != 8)
-		entry = 0;
-	(void)close(fd);
+	if (sys(SYS_pread64, fd, (long)&entry, 8, (long)((uintptr_t)page / PAGE * 8)) != 8)
+		return 0;
 	return (entry & ((1ull << 55) - 1)) * PAGE;
 }
 
 static int report_crash(const uint64_t *w, const char *text)
 {
-	char *page = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	const size_t len = strlen(text);
-	uint64_t v[6] = { w[0], w[1], w[2], 0, len, CRASH_NOTIFY_MESSAGE };
-	int fd = open("/dev/cpu/0/msr", O_WRONLY);
+	uint64_t v[6] = { w[0], w[1], w[2], 0, 0, CRASH_NOTIFY_MESSAGE };
+	uint8_t *page = map(PAGE);
+	long fd = sys(SYS_open, (long)"/dev/cpu/0/msr", O_WRONLY, 0, 0);
 
-	if (page == MAP_FAILED || mlock(page, PAGE) < 0 || len > PAGE)
-		return die("page");
-	memcpy(page, text, len);
+	if (!page)
+		return 3;
+	for (; text[v[4]] && v[4] < PAGE; v[4]++)
+		page[v[4]] = (uint8_t)text[v[4]];
 	v[3] = physical(page);
 	if (!v[3])
-		return die("pagemap");
-	if (fd < 0)
-		return die("msr device");
+		return 5;
 	for (unsigned int i = 0; i < 6; i++) {
-		if (pwrite(fd, &v[i], 8, MSR_CRASH_P0 + i) != 8)
-			return die("wrmsr");
+		if (sys(SYS_pwrite64, fd, (long)&v[i], 8, MSR_CRASH_P0 + i) != 8)
+			return 6;
 	}
 	return 0;
 }
 
-int main(int argc, char **argv)
+static int run(long argc, char **argv)
 {
-	union {
-		uint8_t bytes[KEY_BYTES];
-		uint64_t words[KEY_BYTES / 8];
-	} key;
+	static uint64_t key[KEY_BYTES / 8];
 
-	if (argc < 3 || strlen(argv[2]) != 2 * KEY_BYTES || parse_key(argv[2], key.bytes) < 0)
+	if (argc < 3 || parse_key(argv[2], (uint8_t *)key) < 0)
 		return 2;
-	if (strcmp(argv[1], "mem") == 0)
-		return plant_mem(key.bytes);
-	if (strcmp(argv[1], "regs") == 0)
-		plant_regs(key.words);
-	if (strcmp(argv[1], "cmos") == 0)
-		return plant_cmos(key.bytes);
-	if (strcmp(argv[1], "crash") == 0 && argc == 4)
-		return report_crash(key.words, argv[3]);
-	return 2;
+	switch (argv[1][0] == 'c' ? argv[1][1] : argv[1][0]) {
+	case 'm':
+		return argv[1][0] == 'c' ? plant_cmos((uint8_t *)key) : plant_mem((uint8_t *)key);
+	case 'r':
+		if (argv[1][0] == 'c')
+			return argc == 4 ? report_crash(key, argv[3]) : 2;
+		plant_regs(key);
+	default:
+		return 2;
+	}
 }
+
+/* What the kernel leaves on the stack: argc, then argv. */
+__attribute__((used)) static _Noreturn void begin(long *stack)
+{
+	const int status = run(stack[0], (char **)(stack + 1));
+
+	for (;;)
+		(void)sys(SYS_exit_group, status, 0, 0, 0);
+}
+
+__asm__(".globl _start\n_start:\n\tmov %rsp, %rdi\n\tand $-16, %rsp\n\tcall begin\n");

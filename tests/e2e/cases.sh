@@ -488,6 +488,104 @@ case_vtl2_log_restricted() {
 	grep -q "paravisor's log: [0-9]* records\$" "$CASE_DIR/stderr" || want "records that keep to the format"
 }
 
+# ---- diagnostics -------------------------------------------------------------------------------
+
+# diag_guest SEED: the script that plants canaries in VTL0 (leak_search.py knows them, too) and says
+# so by reporting a crash.
+diag_guest() {
+	cat <<-EOT
+	key() { printf '%s:%s' '$1' "\$1" | sha256sum | cut -c1-64; }
+	base64 -d >/tmp/canary <<'END'
+	$(base64 "$VTL2_DIR/tests/guest/vtl0/canary")
+	END
+	chmod 755 /tmp/canary
+	insmod "\$(find /lib/modules -name "msr.ko*" | head -n 1)"
+	/tmp/canary mem "\$(key memory)" &
+	taskset 2 /tmp/canary regs "\$(key registers)" &
+	/tmp/canary cmos "\$(key cmos)"
+	sleep 1
+	/tmp/canary crash "\$(key crash_params)" "\$(key crash_text | cut -c1-32)" || echo "no crash report"
+	sleep 1000
+	EOT
+}
+
+# Every command's transcript against the daemon of one VM with canaries in it, a crash of VTL2 at
+# the end; all that the host received is recorded.
+# diag_vm TRANSCRIPTS OPTIONS...
+diag_vm() {
+	local set=$1 sock=$CASE_DIR/vsock rec=$CASE_DIR/record rc=0 vm seed=keel-$RANDOM$RANDOM env
+	shift
+	env=$(printf '%s:env' "$seed" | sha256sum | cut -c1-32)
+	printf '%s\n' "$seed" >"$CASE_DIR/seed"
+	timeout -k 5 900 "$HVHOST" run --image "$IMAGE" ${OUTER:+--outer "$OUTER"} --log "$CASE_DIR/run.log" \
+		--record "$rec" --vtl2-vsock "$sock" --vtl2-cmdline "KEEL_CANARY=$env $DIAG_SET" --timeout 880 \
+		--no-reboot --exec "$(diag_guest "$seed")" "$@" >"$CASE_DIR/vm.out" 2>&1 &
+	vm=$!
+	trap 'kill "$vm" 2>/dev/null || true' EXIT
+	python3 "$ROOT/tests/e2e/diag_replay.py" ready "$sock" 300 || want "the diagnostics server to answer"
+	for _ in {1..400}; do
+		! grep -q 'VTL0 crashed on vp' "$CASE_DIR/run.log" || break
+		sleep 1
+	done
+	grep -q 'VTL0 crashed on vp' "$CASE_DIR/run.log" || want "the canaries to be planted"
+	python3 "$ROOT/tests/e2e/diag_replay.py" server --timeout 120 "$sock" "$ROOT/tests/golden/diag/$set" || rc=$?
+	"$HOST_DIR/diag/cli/keeldiag" "$sock" crash panic -n vm || want "the client to end well"
+	for _ in {1..90}; do # a crash that was refused needs only time to leave no trace
+		[ "$set" = normal ] || sleep 4
+		[ "$set" = normal ] && kill -0 "$vm" 2>/dev/null || break
+		sleep 1
+	done
+	[ "$set" != normal ] || ! kill -0 "$vm" 2>/dev/null || want "VTL2 to be gone"
+	[ "$set" = normal ] || kill -0 "$vm" 2>/dev/null || want "VTL2 to run on"
+	kill "$vm" 2>/dev/null || true
+	wait "$vm" || true
+	[ "$rc" -eq 0 ] || want "every transcript to be the same"
+}
+
+leak_search() {
+	python3 "$ROOT/tests/e2e/leak_search.py" --seed "$(cat "$CASE_DIR/seed")" "$@" "$CASE_DIR/record" ||
+		want "canaries to be found where they may be, and nowhere else"
+}
+
+# Without restrictions the canaries are found: so the search can fail.
+case_diag_normal() {
+	local FLAVOUR=x64-direct-dev IMAGE=$BUILD/keel-x64-direct-dev.igvm DIAG_SET=
+	need_packages
+	build_host
+	build_vtl2
+	build_image "$IMAGE"
+	diag_vm normal
+	leak_search --found registers,cmos,crash_params,crash_text=,env= --none memory
+}
+
+case_diag_confidential() {
+	local DIAG_SET=OPENHCL_CONFIDENTIAL=1
+	diag_vm restricted
+	leak_search --none memory,registers,cmos,crash_params,crash_text=,env=
+}
+
+# The same with a VM that is isolated, release and debug image.
+case_diag_vbs_release() {
+	local FLAVOUR=x64-vbs-release IMAGE=$BUILD/x64-vbs-release.igvm DIAG_SET=
+	need_packages
+	build_host
+	build_vtl2
+	build_image "$IMAGE"
+	diag_vm restricted
+	leak_search --none memory,registers,cmos,crash_params,crash_text=,env=
+}
+
+case_diag_vbs_debug() {
+	local FLAVOUR=x64-vbs-debug IMAGE=$BUILD/x64-vbs-debug-shell.igvm DIAG_SET= VTL2_SHELL
+	need_packages
+	build_host
+	build_vtl2
+	VTL2_SHELL=$(dev_shell)
+	build_image "$IMAGE"
+	diag_vm normal
+	leak_search --found registers,crash_text= --none memory
+}
+
 hostile_guest() { printf '%s\n' "$HOST_DIR/tests/guest/hostile/hostile-$1.elf"; }
 
 e2e_all() {
@@ -536,6 +634,7 @@ e2e_all() {
 	run_case e2e/vtl0_panic_restricted case_vtl0_panic OPENHCL_CONFIDENTIAL=1
 	run_case e2e/vtl0_triple case_vtl0_triple ''
 	run_case e2e/vtl0_triple_restricted case_vtl0_triple OPENHCL_CONFIDENTIAL=1
+	run_case e2e/diag_confidential case_diag_confidential
 	run_case e2e/hostile_poweroff case_hostile poweroff 2
 	run_case e2e/hostile_triple case_hostile triple 4
 	finish_beside

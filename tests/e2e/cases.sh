@@ -521,7 +521,7 @@ diag_vm() {
 		--record "$rec" --vtl2-vsock "$sock" --vtl2-cmdline "KEEL_CANARY=$env $DIAG_SET" --timeout 880 \
 		--no-reboot --exec "$(diag_guest "$seed")" "$@" >"$CASE_DIR/vm.out" 2>&1 &
 	vm=$!
-	trap 'kill "$vm" 2>/dev/null || true' EXIT
+	trap "kill $vm 2>/dev/null || true" EXIT # its name is gone by then
 	python3 "$ROOT/tests/e2e/diag_replay.py" ready "$sock" 300 || want "the diagnostics server to answer"
 	for _ in {1..400}; do
 		! grep -q 'VTL0 crashed on vp' "$CASE_DIR/run.log" || break

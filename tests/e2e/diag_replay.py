@@ -153,8 +153,9 @@ class Player:
         if after and after.op == "recv_eof":
             conn.until(lambda: conn.eof, deadline, "the end of a stream")
         else:
-            conn.until(lambda: conn.data and not conn.pump(time.monotonic() + 0.5), deadline,
-                       f"what matches {s.what.regex!r}")
+            conn.until(lambda: conn.data, deadline, f"what matches {s.what.regex!r}")
+            while time.monotonic() < deadline and conn.pump(time.monotonic() + 0.5):
+                pass
         m = rx.match(conn.data)
         if not m or conn.eof and m.end() < len(conn.data):
             raise w.Differs(f"{s.what.regex!r} expected, got {conn.data[:300]!r}")

@@ -518,7 +518,7 @@ diag_vm() {
 	env=$(printf '%s:env' "$seed" | sha256sum | cut -c1-32)
 	printf '%s\n' "$seed" >"$CASE_DIR/seed"
 	timeout -k 5 900 "$HVHOST" run --image "$IMAGE" ${OUTER:+--outer "$OUTER"} --log "$CASE_DIR/run.log" \
-		--record "$rec" --vtl2-vsock "$sock" --vtl2-cmdline "KEEL_CANARY=$env $DIAG_SET" --timeout 880 \
+		--core-dir "$CASE_DIR" --record "$rec" --vtl2-vsock "$sock" --vtl2-cmdline "KEEL_CANARY=$env $DIAG_SET" --timeout 880 \
 		--no-reboot --exec "$(diag_guest "$seed")" "$@" >"$CASE_DIR/vm.out" 2>&1 &
 	vm=$!
 	trap "kill $vm 2>/dev/null || true" EXIT # its name is gone by then
@@ -529,6 +529,10 @@ diag_vm() {
 	done
 	grep -q 'VTL0 crashed on vp' "$CASE_DIR/run.log" || want "the canaries to be planted"
 	python3 "$ROOT/tests/e2e/diag_replay.py" server --timeout 120 "$sock" "$ROOT/tests/golden/diag/$set" || rc=$?
+	# Enough looks at the registers to meet a VP that is not in its kernel.
+	for _ in {1..12}; do
+		"$HOST_DIR/diag/cli/keeldiag" "$sock" inspect -t 20 -r vm/partition/vp >>"$CASE_DIR/registers" || rc=1
+	done
 	"$HOST_DIR/diag/cli/keeldiag" "$sock" crash panic -n vm || want "the client to end well"
 	for _ in {1..90}; do # a crash that was refused needs only time to leave no trace
 		[ "$set" = normal ] || sleep 4
@@ -634,6 +638,7 @@ e2e_all() {
 	run_case e2e/vtl0_panic_restricted case_vtl0_panic OPENHCL_CONFIDENTIAL=1
 	run_case e2e/vtl0_triple case_vtl0_triple ''
 	run_case e2e/vtl0_triple_restricted case_vtl0_triple OPENHCL_CONFIDENTIAL=1
+	run_case e2e/diag_normal case_diag_normal
 	run_case e2e/diag_confidential case_diag_confidential
 	run_case e2e/hostile_poweroff case_hostile poweroff 2
 	run_case e2e/hostile_triple case_hostile triple 4

@@ -104,6 +104,7 @@ VARIABLE = [
     (r"diag/inspect/.*", "any"),
     (r"diag/server/(control|data|programs)/.*", "any"),
     (r"knobs", "more"),
+    (r"logs", "more"),
     (r"policy/.*", "any"),
     (r"proc/meminfo/.*", "any"),
     (r"proc/interrupts", "more"),

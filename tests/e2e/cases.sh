@@ -640,6 +640,8 @@ e2e_all() {
 	run_case e2e/vtl0_triple_restricted case_vtl0_triple OPENHCL_CONFIDENTIAL=1
 	run_case e2e/diag_normal case_diag_normal
 	run_case e2e/diag_confidential case_diag_confidential
+	run_case e2e/diag_vbs_release case_diag_vbs_release
+	run_case e2e/diag_vbs_debug case_diag_vbs_debug
 	run_case e2e/hostile_poweroff case_hostile poweroff 2
 	run_case e2e/hostile_triple case_hostile triple 4
 	finish_beside

@@ -37,6 +37,27 @@ guest_script() {
 	EOT
 }
 
+load_script() {
+	cat <<-'EOT'
+	load() { while :; do dd if=/dev/port of=/dev/null bs=4096 skip=1 count=15 2>/dev/null; done; }
+	for i in 1 2 4 8; do load & taskset -p $i $!; done
+	sleep 1000
+	EOT
+}
+
+# What a full inspect once a second costs a guest whose 4 VPs do nothing but exit.
+inspect_load() {
+	local sock=$BUILD/bench.vsock vm rc=0
+	"$HVHOST" run --image "$IMAGE" ${OUTER:+--outer "$OUTER"} --log "$BUILD/bench-load.log" --vps 4 \
+		--vtl2-vsock "$sock" --timeout 400 --exec "$(load_script)" >"$BUILD/bench-load.err" 2>&1 &
+	vm=$!
+	python3 "$ROOT/tests/e2e/diag_replay.py" ready "$sock" 200 >&2 && sleep 30 &&
+		python3 "$ROOT/tests/bench/inspect_load.py" "$sock" || rc=$?
+	kill "$vm" 2>/dev/null || true
+	wait "$vm" || true
+	return "$rc"
+}
+
 main_bench() {
 	local out=$BUILD/bench.json log=$BUILD/bench.log guest host
 	while [ $# -gt 0 ]; do
@@ -63,11 +84,16 @@ main_bench() {
 		--exec "$(guest_script)" 2>"$BUILD/bench.err") || { cat "$BUILD/bench.err" >&2; die "the run failed; see $log"; }
 	sed 's/^/  /' "$BUILD/bench.err"
 
+	say "a full inspect once a second, 4 busy VPs, on $host (this takes about two minutes)"
+	inspect_load >"$BUILD/bench-load.json" || die "the run failed; see $BUILD/bench-load.log"
+	cat "$BUILD/bench-load.json"
+
 	{
 		printf '{\n"host":"%s",\n' "$host"
 		printf '"exit":[%s],\n' "$(paste -sd, "$BUILD/bench-exit.json")"
 		printf '"log":[%s],\n' "$(paste -sd, "$BUILD/bench-log.json")"
 		printf '"inspect":%s,\n' "$(cat "$BUILD/bench-inspect.json")"
+		printf '"inspect_load":%s,\n' "$(cat "$BUILD/bench-load.json")"
 		printf '"port_exits_per_s":%s,\n' "$(awk -v n=$PORTS '$1 == "port" { printf "%.0f", n / ($3 - $2) }' <<<"$guest")"
 		printf '"paravisor":[%s],\n' "$(sed -n 's/.*stats \({.*}\).*/\1/p' "$log" | paste -sd,)"
 		printf '"anchor":{"openhcl_used_kib":%d,"openhcl_pss_kib":%d},\n' $ANCHOR_USED_KIB $ANCHOR_PSS_KIB

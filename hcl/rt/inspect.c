@@ -264,15 +264,20 @@ static struct inspect_node *leaf(struct inspect *in, struct entry *e, enum inspe
 	return n;
 }
 
+/* The same for an entry by its name; NULL also when the request is not about it. */
+static struct inspect_node *value(struct inspect *in, enum inspect_sens sens, const char *name,
+				  enum inspect_kind kind)
+{
+	struct entry e;
+
+	return place(in, sens, name, &e) ? leaf(in, &e, kind) : NULL;
+}
+
 static void leaf_uint(struct inspect *in, enum inspect_sens sens, const char *name, uint64_t val,
 		      uint32_t flags)
 {
-	struct inspect_node *n;
-	struct entry e;
+	struct inspect_node *n = value(in, sens, name, INSPECT_UNSIGNED);
 
-	if (!place(in, sens, name, &e))
-		return;
-	n = leaf(in, &e, INSPECT_UNSIGNED);
 	if (n) {
 		n->u64 = val;
 		n->flags = flags;
@@ -301,36 +306,24 @@ void inspect_binary(struct inspect *in, enum inspect_sens sens, const char *name
 
 void inspect_i64(struct inspect *in, enum inspect_sens sens, const char *name, int64_t val)
 {
-	struct inspect_node *n;
-	struct entry e;
+	struct inspect_node *n = value(in, sens, name, INSPECT_SIGNED);
 
-	if (!place(in, sens, name, &e))
-		return;
-	n = leaf(in, &e, INSPECT_SIGNED);
 	if (n)
 		n->i64 = val;
 }
 
 void inspect_double(struct inspect *in, enum inspect_sens sens, const char *name, double val)
 {
-	struct inspect_node *n;
-	struct entry e;
+	struct inspect_node *n = value(in, sens, name, INSPECT_DOUBLE);
 
-	if (!place(in, sens, name, &e))
-		return;
-	n = leaf(in, &e, INSPECT_DOUBLE);
 	if (n)
 		n->d = val;
 }
 
 void inspect_bool(struct inspect *in, enum inspect_sens sens, const char *name, bool val)
 {
-	struct inspect_node *n;
-	struct entry e;
+	struct inspect_node *n = value(in, sens, name, INSPECT_BOOL);
 
-	if (!place(in, sens, name, &e))
-		return;
-	n = leaf(in, &e, INSPECT_BOOL);
 	if (n)
 		n->b = val;
 }
@@ -358,12 +351,8 @@ static void set_data(struct inspect *in, struct inspect_node *n, const void *dat
 
 void inspect_str(struct inspect *in, enum inspect_sens sens, const char *name, const char *val)
 {
-	struct inspect_node *n;
-	struct entry e;
+	struct inspect_node *n = value(in, sens, name, INSPECT_STRING);
 
-	if (!place(in, sens, name, &e))
-		return;
-	n = leaf(in, &e, INSPECT_STRING);
 	if (n)
 		set_data(in, n, val, strlen(val));
 }
@@ -372,14 +361,10 @@ void inspect_strf(struct inspect *in, enum inspect_sens sens, const char *name, 
 		  ...)
 {
 	auto_free char *text = NULL;
-	struct inspect_node *n;
-	struct entry e;
+	struct inspect_node *n = value(in, sens, name, INSPECT_STRING);
 	va_list ap;
 	int len;
 
-	if (!place(in, sens, name, &e))
-		return;
-	n = leaf(in, &e, INSPECT_STRING);
 	if (!n)
 		return;
 	va_start(ap, fmt);
@@ -396,12 +381,8 @@ void inspect_strf(struct inspect *in, enum inspect_sens sens, const char *name, 
 void inspect_bytes(struct inspect *in, enum inspect_sens sens, const char *name, const void *data,
 		   size_t len)
 {
-	struct inspect_node *n;
-	struct entry e;
+	struct inspect_node *n = value(in, sens, name, INSPECT_BYTES);
 
-	if (!place(in, sens, name, &e))
-		return;
-	n = leaf(in, &e, INSPECT_BYTES);
 	if (n)
 		set_data(in, n, data, len);
 }
@@ -498,20 +479,24 @@ static bool take_update(struct inspect *in, struct entry *e, const struct mut *m
 	return false;
 }
 
-/* The node to show, the new value as text in @ret_new when there is one; NULL: nothing to show. */
-static struct inspect_node *leaf_mut(struct inspect *in, struct entry *e, enum inspect_kind kind,
-				     const struct mut *m, const char **ret_new)
+/* The node to show, the new value as text in @ret_text when there is one; NULL: nothing to show. */
+static struct inspect_node *value_mut(struct inspect *in, enum inspect_sens sens, const char *name,
+				      enum inspect_kind kind, const struct mut *m,
+				      const char **ret_text)
 {
 	struct inspect_node *n;
+	struct entry e;
 
-	*ret_new = NULL;
-	if (!in->update || (e->rest && *e->rest))
-		return leaf(in, e, kind);
-	if (!take_update(in, e, m))
+	*ret_text = NULL;
+	if (!place(in, sens, name, &e))
 		return NULL;
-	*ret_new = in->update;
-	n = add_node(e, kind);
-	placed(in, e);
+	if (!in->update || (e.rest && *e.rest))
+		return leaf(in, &e, kind);
+	if (!take_update(in, &e, m))
+		return NULL;
+	*ret_text = in->update;
+	n = add_node(&e, kind);
+	placed(in, &e);
 	return n;
 }
 
@@ -519,16 +504,12 @@ void inspect_mut_str(struct inspect *in, enum inspect_sens sens, const char *nam
 		     inspect_update_fn update, void *ctx)
 {
 	const struct mut m = { no_error, update, ctx };
-	struct inspect_node *n;
-	const char *new;
-	struct entry e;
+	const char *text;
+	struct inspect_node *n = value_mut(in, sens, name, INSPECT_STRING, &m, &text);
 
-	if (!place(in, sens, name, &e))
-		return;
-	n = leaf_mut(in, &e, INSPECT_STRING, &m, &new);
 	if (n) {
-		new = new ? new : val;
-		set_data(in, n, new, strlen(new));
+		text = text ? text : val;
+		set_data(in, n, text, strlen(text));
 	}
 }
 
@@ -536,17 +517,13 @@ void inspect_mut_u64(struct inspect *in, enum inspect_sens sens, const char *nam
 		     inspect_update_fn update, void *ctx)
 {
 	const struct mut m = { u64_error, update, ctx };
-	struct inspect_node *n;
-	const char *new;
-	struct entry e;
+	const char *text;
+	struct inspect_node *n = value_mut(in, sens, name, INSPECT_UNSIGNED, &m, &text);
 
-	if (!place(in, sens, name, &e))
-		return;
-	n = leaf_mut(in, &e, INSPECT_UNSIGNED, &m, &new);
 	if (n) {
 		n->u64 = val;
-		if (new)
-			(void)number_error(new, &n->u64);
+		if (text)
+			(void)number_error(text, &n->u64);
 	}
 }
 
@@ -554,17 +531,13 @@ void inspect_mut_bool(struct inspect *in, enum inspect_sens sens, const char *na
 		      inspect_update_fn update, void *ctx)
 {
 	const struct mut m = { flag_error, update, ctx };
-	struct inspect_node *n;
-	const char *new;
-	struct entry e;
+	const char *text;
+	struct inspect_node *n = value_mut(in, sens, name, INSPECT_BOOL, &m, &text);
 
-	if (!place(in, sens, name, &e))
-		return;
-	n = leaf_mut(in, &e, INSPECT_BOOL, &m, &new);
 	if (n) {
 		n->b = val;
-		if (new)
-			(void)bool_error(new, &n->b);
+		if (text)
+			(void)bool_error(text, &n->b);
 	}
 }
 
@@ -572,16 +545,12 @@ void inspect_mut_limit(struct inspect *in, enum inspect_sens sens, const char *n
 		       inspect_update_fn update, void *ctx)
 {
 	const struct mut m = { limit_error, update, ctx };
-	struct inspect_node *n;
-	const char *new;
-	struct entry e;
+	const char *text;
+	struct inspect_node *n = value_mut(in, sens, name, INSPECT_UNSIGNED, &m, &text);
 
-	if (!place(in, sens, name, &e))
-		return;
-	n = leaf_mut(in, &e, INSPECT_UNSIGNED, &m, &new);
 	if (!n)
 		return;
-	if (new &&number_error(new, &val))
+	if (text && number_error(text, &val))
 		val = UINT64_MAX;
 	n->u64 = val;
 	if (val == UINT64_MAX) {

@@ -2,20 +2,12 @@
 /*
  * What one exit costs inside the daemon: user-mode instructions and nanoseconds, on a scripted VP
  * with the real decode, emulator and chipset. The cost of the script itself is measured with an
- * empty exit and subtracted.
- *
- * Instructions are counted by single-stepping a child through two different numbers of exits; the
- * difference is exact and needs no performance counter. Output: one JSON object per case.
+ * empty exit and subtracted. Output: one JSON object per case.
  */
-#include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ptrace.h>
-#include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
 
+#include "bench_count.h"
 #include "hvmsr.h"
 #include "log.h"
 #include "mock_machine.h"
@@ -24,8 +16,6 @@
 #define WARM_UP 2000u
 #define ROUNDS 200000u
 #define REPEATS 7
-#define FEW 3u
-#define MANY 11u
 
 static struct mock_machine mm;
 static struct hv_message message;
@@ -124,16 +114,19 @@ static const struct bench_case cases[] = {
 	{ "mmio_rmw", fill_mmio_rare },	   { "msr", fill_msr },
 };
 
-static void run_rounds(unsigned int n)
+static void run_rounds(const void *ctx, unsigned int n)
 {
+	(void)ctx;
 	while (n--) {
 		if (vp_loop_step(&mm.vp.v))
 			abort();
 	}
 }
 
-static void select_case(const struct bench_case *c)
+static void select_case(const void *ctx)
 {
+	const struct bench_case *c = ctx;
+
 	memset(&message, 0, sizeof(message));
 	c->fill(&message);
 	mm.vp.script = &message;
@@ -141,50 +134,7 @@ static void select_case(const struct bench_case *c)
 	mm.vp.at = 0;
 	mm.vp.script_loops = true;
 	mm.vp.run->ctx.gp[3] = 0xfec00010;
-	run_rounds(WARM_UP);
-}
-
-/* In the child: everything up to the stop is free, what follows is counted. */
-static _Noreturn void counted_child(const struct bench_case *c, unsigned int rounds)
-{
-	if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) < 0)
-		_exit(1);
-	select_case(c);
-	(void)raise(SIGSTOP);
-	run_rounds(rounds);
-	_exit(0);
-}
-
-/* Instructions of a child from its stop to its end; 0 when it cannot be traced. */
-static uint64_t count_child(const struct bench_case *c, unsigned int rounds)
-{
-	pid_t pid = fork();
-	uint64_t steps = 0;
-	int status;
-
-	if (pid == 0)
-		counted_child(c, rounds);
-	if (pid < 0 || waitpid(pid, &status, 0) != pid || !WIFSTOPPED(status))
-		return 0;
-	while (ptrace(PTRACE_SINGLESTEP, pid, NULL, NULL) == 0 && waitpid(pid, &status, 0) == pid &&
-	       WIFSTOPPED(status))
-		steps++;
-	return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? steps : 0;
-}
-
-static double instructions_per_exit(const struct bench_case *c)
-{
-	uint64_t few = count_child(c, FEW), many = count_child(c, MANY);
-
-	return few && many > few ? (double)(many - few) / (MANY - FEW) : 0;
-}
-
-static uint64_t now_ns(void)
-{
-	struct timespec ts;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+	run_rounds(NULL, WARM_UP);
 }
 
 /* The best of several repeats: disturbance only ever adds. */
@@ -194,10 +144,10 @@ static double ns_per_exit(const struct bench_case *c)
 
 	select_case(c);
 	for (int i = 0; i < REPEATS; i++) {
-		uint64_t t0 = now_ns();
+		uint64_t t0 = bench_now_ns();
 
-		run_rounds(ROUNDS);
-		best = MIN(best, (double)(now_ns() - t0) / ROUNDS);
+		run_rounds(NULL, ROUNDS);
+		best = MIN(best, (double)(bench_now_ns() - t0) / ROUNDS);
 	}
 	return best;
 }
@@ -209,17 +159,15 @@ int main(void)
 	log_init(LOG_ERR, false, NULL, NULL);
 	mock_machine_init(&mm);
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		double ns = ns_per_exit(&cases[i]), n = instructions_per_exit(&cases[i]);
+		const struct bench_work work = { select_case, run_rounds, &cases[i] };
+		double ns = ns_per_exit(&cases[i]), n = bench_instructions(&work);
 
 		if (i == 0) {
 			empty_ns = ns;
 			empty_instructions = n;
 			continue;
 		}
-		(void)printf("{\"case\":\"%s\",\"ns\":%.1f", cases[i].name, ns - empty_ns);
-		if (n > 0)
-			(void)printf(",\"instructions\":%.1f", n - empty_instructions);
-		(void)printf("}\n");
+		bench_print(cases[i].name, ns - empty_ns, n > 0 ? n - empty_instructions : 0);
 	}
 	mock_machine_fini(&mm);
 	return 0;

@@ -7,8 +7,8 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
+#include "bench_count.h"
 #include "chip_rig.h"
 #include "inspect_rpc.h"
 #include "inspect_tree.h"
@@ -67,14 +67,6 @@ static void show_all(struct inspect *in, const void *obj)
 	inspect_flatten(in, pc_chipset_inspect, r->cs);
 }
 
-static uint64_t now_ns(void)
-{
-	struct timespec ts;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
-}
-
 /* One step of the way from the devices to the client, on what the step before made. */
 struct bench {
 	struct inspect_tree tree;
@@ -117,11 +109,11 @@ static uint64_t best_ns(struct bench *b, void (*step)(struct bench *b))
 	uint64_t best = UINT64_MAX;
 
 	for (int i = 0; i < REPEATS; i++) {
-		uint64_t t0 = now_ns(), t;
+		uint64_t t0 = bench_now_ns(), t;
 
 		for (unsigned int n = 0; n < ROUNDS; n++)
 			step(b);
-		t = (now_ns() - t0) / ROUNDS;
+		t = (bench_now_ns() - t0) / ROUNDS;
 		best = MIN(best, t);
 	}
 	return best;

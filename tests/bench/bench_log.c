@@ -2,25 +2,15 @@
 /*
  * What a log statement costs where it stands: user-mode instructions and nanoseconds of one that is
  * filtered out, of one that is dropped by its class, and of one that goes into the queue. The cost
- * of an empty round is subtracted. Counted like the exits (bench_exit.c): by single-stepping a
- * child through two different numbers of rounds. Output: one JSON object per case.
+ * of an empty round is subtracted. Output: one JSON object per case.
  */
-#include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <sys/ptrace.h>
-#include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
-
+#include "bench_count.h"
 #include "log.h"
 #include "log_ring.h"
 #include "log_span.h"
 
 #define LOG_AREA "bench"
 
-#define FEW 4u
-#define MANY 36u
 #define WARM_UP 64u /* every site has its decision, the ring its pages */
 #define ROUNDS 200000u
 #define REPEATS 5
@@ -89,54 +79,18 @@ static void drain(void)
 		;
 }
 
-static void run_rounds(const struct bench_case *c, unsigned int n)
+static void run_rounds(const void *ctx, unsigned int n)
 {
+	const struct bench_case *c = ctx;
+
 	for (unsigned int i = 0; i < n; i++)
 		c->round(100 + i % 100);
 }
 
-/* In the child: everything up to the stop is free, what follows is counted. */
-static _Noreturn void counted_child(const struct bench_case *c, unsigned int rounds)
+static void warm_up(const void *ctx)
 {
-	if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) < 0)
-		_exit(1);
-	run_rounds(c, WARM_UP);
+	run_rounds(ctx, WARM_UP);
 	drain();
-	(void)raise(SIGSTOP);
-	run_rounds(c, rounds);
-	_exit(0);
-}
-
-/* Instructions of a child from its stop to its end; 0 when it cannot be traced. */
-static uint64_t count_child(const struct bench_case *c, unsigned int rounds)
-{
-	pid_t pid = fork();
-	uint64_t steps = 0;
-	int status;
-
-	if (pid == 0)
-		counted_child(c, rounds);
-	if (pid < 0 || waitpid(pid, &status, 0) != pid || !WIFSTOPPED(status))
-		return 0;
-	while (ptrace(PTRACE_SINGLESTEP, pid, NULL, NULL) == 0 && waitpid(pid, &status, 0) == pid &&
-	       WIFSTOPPED(status))
-		steps++;
-	return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? steps : 0;
-}
-
-static double instructions(const struct bench_case *c)
-{
-	uint64_t few = count_child(c, FEW), many = count_child(c, MANY);
-
-	return few && many > few ? (double)(many - few) / (MANY - FEW) : 0;
-}
-
-static uint64_t now_ns(void)
-{
-	struct timespec ts;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
 }
 
 /* The best of several repeats: disturbance only ever adds. A ring that fills is emptied, uncounted,
@@ -146,7 +100,7 @@ static double nanoseconds(const struct bench_case *c)
 	const unsigned int batch = c->fills ? LOG_RING_RECORDS / 2 : ROUNDS;
 	double best = 1e18;
 
-	run_rounds(c, WARM_UP);
+	warm_up(c);
 	for (int i = 0; i < REPEATS; i++) {
 		uint64_t sum = 0;
 
@@ -154,9 +108,9 @@ static double nanoseconds(const struct bench_case *c)
 			uint64_t t0;
 
 			drain();
-			t0 = now_ns();
+			t0 = bench_now_ns();
 			run_rounds(c, batch);
-			sum += now_ns() - t0;
+			sum += bench_now_ns() - t0;
 		}
 		best = MIN(best, (double)sum / ROUNDS);
 	}
@@ -173,17 +127,15 @@ int main(void)
 		return 1;
 	log_init(LOG_INFO, true, into_ring, NULL);
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		double n = instructions(&cases[i]), ns = nanoseconds(&cases[i]);
+		const struct bench_work work = { warm_up, run_rounds, &cases[i] };
+		double n = bench_instructions(&work), ns = nanoseconds(&cases[i]);
 
 		if (i == 0) {
 			empty_ns = ns;
 			empty_instructions = n;
 			continue;
 		}
-		(void)printf("{\"case\":\"%s\",\"ns\":%.1f", cases[i].name, ns - empty_ns);
-		if (n > 0)
-			(void)printf(",\"instructions\":%.1f", n - empty_instructions);
-		(void)printf("}\n");
+		bench_print(cases[i].name, ns - empty_ns, n > 0 ? n - empty_instructions : 0);
 	}
 	return 0;
 }

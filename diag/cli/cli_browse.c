@@ -68,42 +68,73 @@ static int add_row(struct browse *b, const char *path, const struct inspect_node
 	return 0;
 }
 
-/* Rows of everything that is open, without recursion. */
+/* A way through the tree without recursion: the caller says which directories are entered. */
+struct walk {
+	const struct inspect_node *at[INSPECT_NEST_MAX + 2]; /* next of each level */
+	size_t len[INSPECT_NEST_MAX + 2]; /* of the path above each level */
+	size_t n; /* levels */
+	size_t used; /* bytes of the path of the node last met */
+	char path[PATH_BYTES];
+};
+
+static void walk_start(struct walk *w, const struct inspect_node *root)
+{
+	w->at[0] = root->kind == INSPECT_DIR ? root->child : NULL;
+	w->len[0] = 0;
+	w->n = 1;
+}
+
+/* The next node, with its path in w->path; NULL: that was all. Names too long for it are left out. */
+static const struct inspect_node *walk_next(struct walk *w)
+{
+	while (w->n) {
+		const struct inspect_node *cur = w->at[w->n - 1];
+		size_t name;
+
+		if (!cur) {
+			w->n--;
+			continue;
+		}
+		w->at[w->n - 1] = cur->next;
+		w->used = w->len[w->n - 1];
+		name = strlen(cur->name);
+		if (w->used + name + 2 > sizeof(w->path))
+			continue;
+		if (w->used)
+			w->path[w->used++] = '/';
+		memcpy(w->path + w->used, cur->name, name + 1);
+		w->used += name;
+		return cur;
+	}
+	return NULL;
+}
+
+/* What comes next is inside @cur, the node last met. */
+static void walk_enter(struct walk *w, const struct inspect_node *cur)
+{
+	if (w->n == ARRAY_SIZE(w->at))
+		return;
+	w->at[w->n] = cur->child;
+	w->len[w->n++] = w->used;
+}
+
+/* Rows of everything that is open. */
 static int rebuild(struct browse *b)
 {
-	const struct inspect_node *at[INSPECT_NEST_MAX + 2];
-	size_t len[INSPECT_NEST_MAX + 2], n = 1, used;
-	char path[PATH_BYTES] = "";
+	const struct inspect_node *cur;
+	struct walk w;
 	int r = 0;
 
 	rows_free(b);
 	if (b->root->kind != INSPECT_DIR)
 		return add_row(b, "", b->root, 0, false);
-	at[0] = b->root->child;
-	len[0] = 0;
-	while (n && !r) {
-		const struct inspect_node *cur = at[n - 1];
-		size_t name;
-		bool open;
+	walk_start(&w, b->root);
+	while (!r && (cur = walk_next(&w))) {
+		bool open = cur->kind == INSPECT_DIR && browse_is_open(b, w.path);
 
-		if (!cur) {
-			n--;
-			continue;
-		}
-		at[n - 1] = cur->next;
-		used = len[n - 1];
-		name = strlen(cur->name);
-		if (used + name + 2 > sizeof(path))
-			continue;
-		if (used)
-			path[used++] = '/';
-		memcpy(path + used, cur->name, name + 1);
-		open = cur->kind == INSPECT_DIR && browse_is_open(b, path);
-		r = add_row(b, path, cur, (unsigned int)n - 1, open);
-		if (open && n < ARRAY_SIZE(at)) {
-			at[n] = cur->child;
-			len[n++] = used + name;
-		}
+		r = add_row(b, w.path, cur, (unsigned int)w.n - 1, open);
+		if (open)
+			walk_enter(&w, cur);
 	}
 	return r;
 }
@@ -239,40 +270,21 @@ struct found {
 /* Every node in the tree's order; the first match after the chosen one, or else the first. */
 static void search(const struct browse *b, const char *text, const char *from, struct found *f)
 {
-	const struct inspect_node *at[INSPECT_NEST_MAX + 2];
-	size_t len[INSPECT_NEST_MAX + 2], n = 1, used;
-	char path[PATH_BYTES] = "";
+	const struct inspect_node *cur;
+	struct walk w;
 
-	at[0] = b->root->kind == INSPECT_DIR ? b->root->child : NULL;
-	len[0] = 0;
-	while (n && !f->next[0]) {
-		const struct inspect_node *cur = at[n - 1];
-		size_t name;
-
-		if (!cur) {
-			n--;
-			continue;
-		}
-		at[n - 1] = cur->next;
-		used = len[n - 1];
-		name = strlen(cur->name);
-		if (used + name + 2 > sizeof(path))
-			continue;
-		if (used)
-			path[used++] = '/';
-		memcpy(path + used, cur->name, name + 1);
+	walk_start(&w, b->root);
+	while (!f->next[0] && (cur = walk_next(&w))) {
 		if (matches(cur, text)) {
 			if (f->passed)
-				memcpy(f->next, path, used + name + 1);
+				memcpy(f->next, w.path, w.used + 1);
 			else if (!f->have_first)
-				memcpy(f->first, path, used + name + 1);
+				memcpy(f->first, w.path, w.used + 1);
 			f->have_first = true;
 		}
-		f->passed |= !strcmp(path, from);
-		if (cur->kind == INSPECT_DIR && n < ARRAY_SIZE(at)) {
-			at[n] = cur->child;
-			len[n++] = used + name;
-		}
+		f->passed |= !strcmp(w.path, from);
+		if (cur->kind == INSPECT_DIR)
+			walk_enter(&w, cur);
 	}
 }
 

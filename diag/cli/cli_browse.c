@@ -84,7 +84,7 @@ static void walk_start(struct walk *w, const struct inspect_node *root)
 	w->n = 1;
 }
 
-/* The next node, with its path in w->path; NULL: that was all. Names too long for it are left out. */
+/* The next node, its path in w->path; NULL: that was all. Too long a path is left out. */
 static const struct inspect_node *walk_next(struct walk *w)
 {
 	while (w->n) {

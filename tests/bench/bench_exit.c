@@ -40,7 +40,8 @@ static void put_io(struct hv_message *msg, uint8_t access, uint16_t port, uint8_
 	put(msg, HVMSG_IO_PORT, &m, sizeof(m));
 }
 
-static void put_mem(struct hv_message *msg, const uint8_t *insn, uint8_t len, uint64_t gpa)
+static void put_mem(struct hv_message *msg, uint8_t access, const uint8_t *insn, uint8_t len,
+		    uint64_t gpa)
 {
 	struct hv_mem_msg m = {
 		.h = mock_header64(0x2000, len),
@@ -51,6 +52,7 @@ static void put_mem(struct hv_message *msg, const uint8_t *insn, uint8_t len, ui
 	};
 
 	memcpy(m.ibytes, insn, len);
+	m.h.access = access;
 	put(msg, HVMSG_UNMAPPED_GPA, &m, sizeof(m));
 }
 
@@ -82,14 +84,14 @@ static void fill_mmio_read(struct hv_message *msg)
 {
 	static const uint8_t insn[] = { 0x8b, 0x03 };
 
-	put_mem(msg, insn, sizeof(insn), 0xfec00010);
+	put_mem(msg, HV_ACC_READ, insn, sizeof(insn), 0xfec00010);
 }
 
 static void fill_mmio_write(struct hv_message *msg)
 {
 	static const uint8_t insn[] = { 0x89, 0x03 };
 
-	put_mem(msg, insn, sizeof(insn), 0xfec00000);
+	put_mem(msg, HV_ACC_WRITE, insn, sizeof(insn), 0xfec00000);
 }
 
 /* lock or dword ptr [rbx], imm8: not one of the commonest forms. */
@@ -97,7 +99,7 @@ static void fill_mmio_rare(struct hv_message *msg)
 {
 	static const uint8_t insn[] = { 0x83, 0x0b, 0x01 };
 
-	put_mem(msg, insn, sizeof(insn), 0xfec00010);
+	put_mem(msg, HV_ACC_WRITE, insn, sizeof(insn), 0xfec00010);
 }
 
 static void fill_msr(struct hv_message *msg)

@@ -19,6 +19,8 @@
 #include "vmbus_proto.h"
 
 struct inspect;
+struct loop;
+struct loop_work;
 struct vmbus_server;
 struct vmbus_chan;
 
@@ -27,11 +29,17 @@ struct vmbus_server_ops {
 	/* Send a control message, in order; @len is exact. Never refused: the owner queues. */
 	void (*post)(void *ctx, uint32_t vp, uint8_t vtl, uint8_t sint, const void *msg,
 		     size_t len);
-	/* Raise a channel's event flag. */
+	/* Raise a channel's event flag. Any thread: channels may be served on other threads. */
 	void (*signal)(void *ctx, uint32_t vp, uint8_t vtl, uint8_t sint, uint16_t flag);
 	/* The client may (may no longer) signal @chan_id by @connection_id. -errno: id is taken. */
 	int (*port_open)(void *ctx, uint32_t chan_id, uint32_t connection_id);
 	void (*port_close)(void *ctx, uint32_t chan_id);
+	/*
+	 * From now on a signal for @chan_id posts @work to @loop instead of vmbus_server_signal();
+	 * NULL: as before. A signal that is on its way may still post it for a while: the work
+	 * stays valid until the server is destroyed. NULL: this owner always tells the server.
+	 */
+	void (*bell)(void *ctx, uint32_t chan_id, struct loop *loop, struct loop_work *work);
 	/* A connection exists with this version; 0: it ended. May be NULL. */
 	void (*connected)(void *ctx, uint32_t version);
 	/* What the client shows on a channel: each message of a pipe as it is received, and the
@@ -100,6 +108,11 @@ struct vmbus_chan_ops {
 	void (*close)(void *ctx, struct vmbus_chan *ch);
 	/* The client signalled: data or room may be there. Only while open. */
 	void (*signalled)(void *ctx, struct vmbus_chan *ch);
+	/*
+	 * The client wants its interrupts on another VP. Move, then vmbus_chan_retarget_done().
+	 * NULL: the server just changes the target.
+	 */
+	void (*retarget)(void *ctx, struct vmbus_chan *ch, uint32_t vp);
 	/* After vmbus_chan_revoke(), perhaps from inside it: the client has let go and the channel
 	 * is freed when this returns. Offer no channel from here, destroy none. May be NULL. */
 	void (*released)(void *ctx, struct vmbus_chan *ch);
@@ -115,6 +128,8 @@ struct vmbus_chan_cfg {
 	struct guid interface_id, instance_id;
 	enum vmbus_chan_kind kind;
 	bool hvsock_from_host; /* VMBUS_CHAN_HVSOCK: the host connects to a guest's listener */
+	uint16_t subchannel; /* 0 = primary; others have the same GUIDs */
+	bool interface; /* VMBUS_CHAN_RAW: offer flag "device interface" */
 	uint16_t mmio_mb;
 	const uint8_t *user; /* VMBUS_USER_DATA bytes for RAW, or NULL */
 	const struct vmbus_chan_ops *ops;
@@ -143,6 +158,47 @@ void vmbus_chan_revoke(struct vmbus_chan *ch);
 
 /* Free the channel without waiting for the client: only when the server ends. Accepts NULL. */
 void vmbus_chan_destroy(struct vmbus_chan *ch);
+
+/* How to interrupt the client: a copy may be used on any thread until vmbus_chan_close_done(). */
+struct vmbus_irq {
+	void (*signal)(void *ctx, uint32_t vp, uint8_t vtl, uint8_t sint, uint16_t flag);
+	void *ctx;
+	uint32_t vp; /* VMBUS_VP_NONE: the client wants none */
+	uint8_t vtl, sint;
+	uint16_t flag;
+};
+
+static inline void vmbus_irq_raise(const struct vmbus_irq *irq)
+{
+	if (irq->vp != VMBUS_VP_NONE)
+		irq->signal(irq->ctx, irq->vp, irq->vtl, irq->sint, irq->flag);
+}
+
+/* What a device that serves a raw channel by itself, perhaps on another thread, needs of it. */
+struct vmbus_chan_io {
+	struct ring_mem to_server, to_client; /* pages stay until vmbus_chan_close_done() */
+	struct vmbus_irq irq;
+	uint32_t target_vp;
+	uint8_t user[VMBUS_USER_DATA]; /* of the OPEN message */
+};
+
+/**
+ * vmbus_chan_io - take over the rings of a raw channel: nothing is attached to them then
+ * Context: owner's thread, in ops->open or later while open.
+ */
+void vmbus_chan_io(struct vmbus_chan *ch, struct vmbus_chan_io *ret_io);
+
+/* Where signals of the client go from now on (ops->bell); NULL, NULL: to ops->signalled. */
+void vmbus_chan_bell(struct vmbus_chan *ch, struct loop *loop, struct loop_work *work);
+
+/* Answer to ops->retarget: no interrupt goes to the old VP any more. @ret_irq: the new one. */
+void vmbus_chan_retarget_done(struct vmbus_chan *ch, struct vmbus_irq *ret_irq);
+
+/* A GPADL of this channel as page numbers, for devices that share more than rings. Returns the
+ * number of pages (at most @cap are written); -ENOENT; -EBADMSG (several ranges). Owner's thread.
+ */
+must_check int64_t vmbus_chan_gpadl(struct vmbus_chan *ch, uint32_t gpadl, gpn_t *ret_pages,
+				    size_t cap);
 
 /* The rings, valid between ops->open and vmbus_chan_close_done(). pipe->wake and gone are unused.
  */

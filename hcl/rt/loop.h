@@ -17,6 +17,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/uio.h>
 
 #include "list.h"
 #include "macros.h"
@@ -116,3 +117,45 @@ void loop_timer_cancel(struct loop_timer *t);
 must_check int loop_fd_add(struct loop_fd *lfd, struct loop *loop, int fd, uint32_t events,
 			   void (*fn)(void *ctx, uint32_t events), void *ctx);
 void loop_fd_remove(struct loop_fd *lfd);
+
+/* ---- asynchronous input and output ------------------------------ */
+
+/*
+ * One request to the kernel. Owned by the caller, untouched between start and fn. Nothing is
+ * allocated; requests started during one visit of the loop are submitted together at its end.
+ */
+struct loop_io {
+	/* @res: bytes, or what the operation returns; -errno. @big: second result of uring_cmd. */
+	void (*fn)(struct loop_io *io, int32_t res, uint64_t big);
+	struct loop *loop; /* set by the start functions */
+	struct loop_io *next; /* private */
+	bool busy; /* private: started, fn did not run yet */
+};
+
+/*
+ * Start a request. Owner thread. Returns: 0: fn will run, once, on this thread, never inside this
+ * call; -EAGAIN: the kernel takes nothing now, try again after some completion or in the next
+ * visit. Memory named here stays valid until fn. On a loop without io_uring the operation is done
+ * at once by a system call and fn runs in the next visit; loop_io_cmd then gives -EOPNOTSUPP.
+ * @rw_flags: RWF_*; @len of sync: 0.
+ */
+must_check int loop_io_readv(struct loop *loop, struct loop_io *io, int fd, const struct iovec *iov,
+			     unsigned n, uint64_t off, int rw_flags);
+must_check int loop_io_writev(struct loop *loop, struct loop_io *io, int fd,
+			      const struct iovec *iov, unsigned n, uint64_t off, int rw_flags);
+must_check int loop_io_fdatasync(struct loop *loop, struct loop_io *io, int fd);
+must_check int loop_io_fallocate(struct loop *loop, struct loop_io *io, int fd, int mode,
+				 uint64_t off, uint64_t len);
+
+#define LOOP_IO_CMD_BYTES 80u
+
+/* IORING_OP_URING_CMD with a command area of up to LOOP_IO_CMD_BYTES bytes, copied. Needs a loop
+ * made by loop_create_io() with @big. */
+must_check int loop_io_cmd(struct loop *loop, struct loop_io *io, int fd, uint32_t cmd_op,
+			   const void *cmd, size_t len);
+
+/* Ask the kernel to give it up; fn runs all the same, perhaps with -ECANCELED. Owner thread. */
+void loop_io_cancel(struct loop_io *io);
+
+/* As loop_create(); with @big its submissions have room for commands (loop_io_cmd). */
+must_check int loop_create_io(unsigned entries, bool big, struct loop **ret_loop);

@@ -10,10 +10,10 @@ PROGRAMS = {
     'igvm-build/shim': ['hcl/base', 'hcl/hv', 'igvm-build'],
     'igvm-build/tool': ['hcl/base', 'hcl/hv', 'igvm-build'],
     'vmm': ['hcl/base', 'hcl/hv', 'hcl/rt', 'hcl/vtl', 'devices/core', 'devices/chipset',
-            'devices/vmbus', 'devices/get', 'crash', 'diag'],
+            'devices/vmbus', 'devices/get', 'devices/pci', 'devices/storage', 'crash', 'diag'],
     'tests/diag': ['hcl/base', 'hcl/rt', 'diag'],
     'tests/hvhost': ['hcl/base', 'hcl/hv', 'hcl/rt', 'devices/core', 'devices/vmbus',
-                     'devices/get', 'igvm-build'],
+                     'devices/get', 'devices/pci', 'devices/storage', 'igvm-build'],
 }
 
 # Headers of other projects and the only folders that may include them.

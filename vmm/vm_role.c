@@ -310,7 +310,7 @@ static int start(struct vm_role *role, int fd)
 
 	if (r)
 		return r;
-	r = loop_create(LOOP_ENTRIES, &vm->ctl);
+	r = loop_create_io(LOOP_ENTRIES, true, &vm->ctl);
 	if (r)
 		return r;
 	r = make_asks(role);

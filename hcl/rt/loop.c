@@ -34,6 +34,7 @@ static int loop_alloc(struct loop **ret_loop)
 		return -ENOMEM;
 	loop->next_ns = UINT64_MAX;
 	loop->armed_ns = UINT64_MAX;
+	loop->io_done_tail = &loop->io_done;
 	r = pthread_mutex_init(&loop->timer_lock, NULL);
 	BUG_ON(r); /* a default mutex needs nothing that could be missing */
 	/* Blocking on purpose: a read on the ring must wait for a post instead of failing. */
@@ -47,14 +48,15 @@ static int loop_alloc(struct loop **ret_loop)
 	return 0;
 }
 
-static int loop_create_on(unsigned entries, bool uring, struct loop **ret_loop)
+/* @cfg: NULL = on epoll */
+static int loop_create_on(const struct loop_uring_cfg *cfg, struct loop **ret_loop)
 {
 	struct loop *loop;
 	int r = loop_alloc(&loop);
 
 	if (r < 0)
 		return r;
-	r = uring ? loop_uring_init(loop, entries) : loop_epoll_init(loop);
+	r = cfg ? loop_uring_init(loop, cfg) : loop_epoll_init(loop);
 	if (r < 0) {
 		loop_destroy(loop);
 		return r;
@@ -63,22 +65,36 @@ static int loop_create_on(unsigned entries, bool uring, struct loop **ret_loop)
 	return 0;
 }
 
-int loop_create(unsigned entries, struct loop **ret_loop)
+static int loop_create_best(const struct loop_uring_cfg *cfg, struct loop **ret_loop)
 {
 	int r;
 
-	if (entries < 8 || entries > 4096 || (entries & (entries - 1)))
+	if (cfg->entries < 8 || cfg->entries > 4096 || (cfg->entries & (cfg->entries - 1)))
 		return -EINVAL;
-	r = loop_create_on(entries, true, ret_loop);
+	r = loop_create_on(cfg, ret_loop);
 	/* Not built in, switched off by the administrator, or filtered in a container. */
 	if (r == -ENOSYS || r == -EPERM || r == -EACCES)
 		return loop_create_epoll(ret_loop);
 	return r;
 }
 
+int loop_create(unsigned entries, struct loop **ret_loop)
+{
+	const struct loop_uring_cfg cfg = { .entries = entries };
+
+	return loop_create_best(&cfg, ret_loop);
+}
+
+int loop_create_io(unsigned entries, bool big, struct loop **ret_loop)
+{
+	const struct loop_uring_cfg cfg = { .entries = entries, .io = true, .big = big };
+
+	return loop_create_best(&cfg, ret_loop);
+}
+
 int loop_create_epoll(struct loop **ret_loop)
 {
-	return loop_create_on(0, false, ret_loop);
+	return loop_create_on(NULL, ret_loop);
 }
 
 void loop_destroy(struct loop *loop)
@@ -102,6 +118,11 @@ int loop_ring_fd(const struct loop *loop)
 const char *loop_backend(const struct loop *loop)
 {
 	return loop->ops->name;
+}
+
+size_t loop_memory(const struct loop *loop)
+{
+	return loop->ops->memory(loop);
 }
 
 /* ---- waking ---------------------------------------------------------------------------------- */
@@ -339,7 +360,12 @@ int loop_fd_add(struct loop_fd *lfd, struct loop *loop, int fd, uint32_t events,
 	if (r < 0)
 		return r;
 	*lfd = (struct loop_fd){
-		.fn = fn, .ctx = ctx, .loop = loop, .fd = fd, .events = events, .state = idx + 1,
+		.fn = fn,
+		.ctx = ctx,
+		.loop = loop,
+		.fd = fd,
+		.events = events,
+		.state = idx + 1,
 	};
 	loop->slots[idx].lfd = lfd;
 	loop->slots[idx].armed = loop->slots[idx].broken = false;
@@ -405,7 +431,8 @@ static void rearm_slots(struct loop *loop)
 static bool has_own_work(struct loop *loop)
 {
 	return atomic_load_explicit(&loop->posted, memory_order_relaxed) || loop->rearm ||
-	       atomic_load_explicit(&loop->stop, memory_order_relaxed) || timer_due(loop);
+	       loop->io_done || atomic_load_explicit(&loop->stop, memory_order_relaxed) ||
+	       timer_due(loop);
 }
 
 bool loop_pending(struct loop *loop)
@@ -423,6 +450,7 @@ static void prepare(struct loop *loop)
 static void run_all(struct loop *loop)
 {
 	loop->ops->reap(loop);
+	loop_io_run_done(loop);
 	run_posted(loop);
 	run_timers(loop);
 }

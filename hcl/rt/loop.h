@@ -129,6 +129,7 @@ struct loop_io {
 	void (*fn)(struct loop_io *io, int32_t res, uint64_t big);
 	struct loop *loop; /* set by the start functions */
 	struct loop_io *next; /* private */
+	int32_t res; /* private */
 	bool busy; /* private: started, fn did not run yet */
 };
 
@@ -147,6 +148,11 @@ must_check int loop_io_fdatasync(struct loop *loop, struct loop_io *io, int fd);
 must_check int loop_io_fallocate(struct loop *loop, struct loop_io *io, int fd, int mode,
 				 uint64_t off, uint64_t len);
 
+/* Discard a range of a block device. fn gets -EOPNOTSUPP or -EINVAL when the device, or a kernel
+ * before 6.12, cannot do that; -EINVAL, too, when the range is not of whole blocks. */
+must_check int loop_io_discard(struct loop *loop, struct loop_io *io, int fd, uint64_t off,
+			       uint64_t len);
+
 #define LOOP_IO_CMD_BYTES 80u
 
 /* IORING_OP_URING_CMD with a command area of up to LOOP_IO_CMD_BYTES bytes, copied. Needs a loop
@@ -157,5 +163,14 @@ must_check int loop_io_cmd(struct loop *loop, struct loop_io *io, int fd, uint32
 /* Ask the kernel to give it up; fn runs all the same, perhaps with -ECANCELED. Owner thread. */
 void loop_io_cancel(struct loop_io *io);
 
-/* As loop_create(); with @big its submissions have room for commands (loop_io_cmd). */
+/**
+ * loop_create_io - a loop for many requests: as loop_create(), with room for four times @entries
+ * completions before the kernel has to set some aside
+ * @entries: requests handed over in one batch; more can be in flight
+ * @big: its submissions have room for commands (loop_io_cmd). A kernel before 5.19 cannot: then
+ *       loop_io_cmd gives -EOPNOTSUPP.
+ */
 must_check int loop_create_io(unsigned entries, bool big, struct loop **ret_loop);
+
+/* Memory shared with the kernel for requests and completions, in bytes. Any thread. */
+size_t loop_memory(const struct loop *loop);

@@ -6,9 +6,13 @@
 #include "loop_impl.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/fs.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
@@ -129,6 +133,62 @@ static int epoll_submit(struct loop *loop, bool block)
 	return 0;
 }
 
+/* Not every C library has preadv2(). @off: -1 = where the file is */
+static ssize_t rw_now(const struct loop_io_args *a, uint64_t off)
+{
+	const long nr = a->kind == IO_READV ? SYS_preadv2 : SYS_pwritev2;
+
+	return syscall(nr, a->fd, a->iov, a->n_iov, off, 0, a->flags);
+}
+
+static ssize_t io_now(const struct loop_io_args *a)
+{
+	uint64_t range[2] = { a->off, a->len };
+	ssize_t n;
+
+	switch (a->kind) {
+	case IO_READV:
+	case IO_WRITEV:
+		n = rw_now(a, a->off);
+		/* What has no position is read and written without one. */
+		return n < 0 && errno == ESPIPE ? rw_now(a, UINT64_MAX) : n;
+	case IO_FDATASYNC:
+		return fdatasync(a->fd);
+	case IO_FALLOCATE:
+		return fallocate(a->fd, a->flags, (off_t)a->off, (off_t)a->len);
+	case IO_DISCARD:
+		return ioctl(a->fd, BLKDISCARD, range);
+	case IO_CMD:
+		break;
+	}
+	errno = EOPNOTSUPP;
+	return -1;
+}
+
+static int epoll_io_start(struct loop *loop, struct loop_io *io, const struct loop_io_args *a)
+{
+	ssize_t n;
+
+	if (a->kind == IO_CMD)
+		return -EOPNOTSUPP;
+	do {
+		n = io_now(a);
+	} while (n < 0 && errno == EINTR);
+	/* The kernel moves less than 2 GiB at a time. */
+	loop_io_finish_later(io, n < 0 ? -errno : (int32_t)n);
+	return 0;
+}
+
+static void epoll_io_cancel(struct loop *loop, struct loop_io *io)
+{
+	/* It is done already. */
+}
+
+static size_t epoll_memory(const struct loop *loop)
+{
+	return 0;
+}
+
 static int epoll_fd(const struct loop *loop)
 {
 	const struct epoll_be *e = loop->be;
@@ -160,6 +220,9 @@ static const struct loop_backend_ops epoll_ops = {
 	.unwatch = epoll_unwatch,
 	.reap = epoll_reap,
 	.submit = epoll_submit,
+	.io_start = epoll_io_start,
+	.io_cancel = epoll_io_cancel,
+	.memory = epoll_memory,
 };
 
 int loop_epoll_init(struct loop *loop)

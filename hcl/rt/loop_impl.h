@@ -15,6 +15,21 @@ struct loop_slot {
 	bool broken; /* reported, left alone */
 };
 
+enum loop_io_kind { IO_READV, IO_WRITEV, IO_FDATASYNC, IO_FALLOCATE, IO_DISCARD, IO_CMD };
+
+/* What is asked of the kernel; only those members that the kind has. */
+struct loop_io_args {
+	enum loop_io_kind kind;
+	int fd;
+	int flags; /* RWF_* of readv and writev, mode of fallocate */
+	const struct iovec *iov;
+	unsigned n_iov;
+	uint64_t off, len;
+	uint32_t cmd_op;
+	const void *cmd;
+	size_t cmd_len;
+};
+
 /* All functions run on the owner thread, but create and fd_add may run before there is one. */
 struct loop_backend_ops {
 	const char *name;
@@ -31,6 +46,10 @@ struct loop_backend_ops {
 	void (*reap)(struct loop *loop);
 	/* Hand the kernel what is queued; wait for an event if asked. 0, -EINTR, -errno. */
 	int (*submit)(struct loop *loop, bool block);
+	/* Queue a request whose members are set. 0, -EAGAIN, -EOPNOTSUPP. */
+	int (*io_start)(struct loop *loop, struct loop_io *io, const struct loop_io_args *a);
+	void (*io_cancel)(struct loop *loop, struct loop_io *io);
+	size_t (*memory)(const struct loop *loop);
 };
 
 struct loop {
@@ -51,6 +70,8 @@ struct loop {
 	struct loop_slot *slots;
 	uint32_t n_slots;
 	bool rearm; /* some slot wants watch() again; owner only */
+
+	struct loop_io *io_done, **io_done_tail; /* done, fn is due; owner only */
 };
 
 /* Largest number of fds one loop watches. */
@@ -62,6 +83,13 @@ struct loop {
  */
 void loop_slot_event(struct loop *loop, uint32_t idx, uint32_t gen, uint32_t events, bool failed);
 
+/* A request is done: run its fn now (from reap), or in the next visit. */
+void loop_io_finish(struct loop_io *io, int32_t res, uint64_t big);
+void loop_io_finish_later(struct loop_io *io, int32_t res);
+
+/* Run what was left for this visit. */
+void loop_io_run_done(struct loop *loop);
+
 /* The timeout the back end was told of has passed or is gone. */
 static inline void loop_timeout_gone(struct loop *loop)
 {
@@ -69,5 +97,10 @@ static inline void loop_timeout_gone(struct loop *loop)
 }
 
 /* Set up ops and be of a loop whose event_fd is open. Returns: 0, -errno. */
-must_check int loop_uring_init(struct loop *loop, unsigned entries);
+struct loop_uring_cfg {
+	unsigned entries;
+	bool io; /* made for requests: a larger completion queue */
+	bool big; /* entries with room for commands */
+};
+must_check int loop_uring_init(struct loop *loop, const struct loop_uring_cfg *cfg);
 must_check int loop_epoll_init(struct loop *loop);

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The loop on io_uring. Three kinds of requests are in flight: one read of the eventfd, at most one
- * timeout, and one single-shot poll per watched fd (re-armed after each event: that is what makes
- * it level-triggered). The user data of a completion says which.
+ * The loop on io_uring. In flight are one read of the eventfd, at most one timeout, one single-shot
+ * poll per watched fd (re-armed after each event: that is what makes it level-triggered), and the
+ * requests of loop_io. The low bits of a completion's user data say which; of a request the rest is
+ * its address.
  *
- * Ring flags: none. Completions are produced by task work of the thread that submitted; with the
- * default settings that interrupts the thread wherever it is, the guest included. The "cooperative"
- * settings would leave it in the guest.
+ * Ring flags: sizes only. Completions are produced by task work of the thread that submitted; with
+ * the default settings that interrupts the thread wherever it is, the guest included. The
+ * "cooperative" settings would leave it in the guest.
  */
 #include "loop_impl.h"
 
@@ -14,9 +15,21 @@
 #include <liburing.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
 #include <time.h>
 
-enum { UD_IGNORE, UD_EVENT, UD_TIMEOUT, UD_FD };
+enum { UD_IGNORE, UD_EVENT, UD_TIMEOUT, UD_FD, UD_IO };
+#define UD_MASK 7u
+BUILD_ASSERT(_Alignof(struct loop_io) > UD_MASK, "the address leaves room for the kind");
+
+/* Completions that fit for each submission of a loop made for requests. */
+#define CQ_PER_SQ 4u
+
+/* Discard through a ring (linux/blkdev.h of 6.12): its area for commands holds the length. */
+#ifndef BLOCK_URING_CMD_DISCARD
+#define BLOCK_URING_CMD_DISCARD _IO(0x12, 0)
+#endif
 
 struct uring {
 	struct io_uring ring;
@@ -24,6 +37,7 @@ struct uring {
 	struct __kernel_timespec ts;
 	bool event_armed;
 	bool timeout_armed;
+	bool big;
 };
 
 static uint64_t fd_user_data(const struct loop *loop, uint32_t idx)
@@ -123,11 +137,15 @@ static void on_fd(struct loop *loop, uint64_t user_data, int res)
 		loop_slot_event(loop, idx, gen, res == -EBADF ? POLLNVAL : POLLERR, true);
 }
 
-static void on_completion(struct loop *loop, uint64_t user_data, int res)
+static void on_completion(struct loop *loop, uint64_t user_data, int res, uint64_t big)
 {
 	struct uring *u = loop->be;
 
-	switch (user_data & 0xff) {
+	switch (user_data & UD_MASK) {
+	case UD_IO:
+		loop_io_finish((struct loop_io *)(uintptr_t)(user_data & ~(uint64_t)UD_MASK), res,
+			       big);
+		break;
 	case UD_EVENT:
 		u->event_armed = false;
 		break;
@@ -151,10 +169,11 @@ static void uring_reap(struct loop *loop)
 
 	while (left-- && io_uring_peek_cqe(&u->ring, &cqe) == 0) {
 		uint64_t user_data = io_uring_cqe_get_data64(cqe);
+		uint64_t big = u->big ? cqe->big_cqe[0] : 0;
 		int res = cqe->res;
 
 		io_uring_cqe_seen(&u->ring, cqe);
-		on_completion(loop, user_data, res);
+		on_completion(loop, user_data, res, big);
 	}
 }
 
@@ -184,6 +203,89 @@ static int uring_submit(struct loop *loop, bool block)
 	return r < 0 ? r : 0;
 }
 
+static uint64_t io_user_data(const struct loop_io *io)
+{
+	return (uint64_t)(uintptr_t)io | UD_IO;
+}
+
+/* A command's area is the last 16 bytes of an entry and the 64 bytes that a big one has more. */
+static void prep_cmd(struct io_uring_sqe *sqe, const struct loop_io_args *a)
+{
+	uint8_t *area = (uint8_t *)sqe + offsetof(struct io_uring_sqe, cmd);
+
+	io_uring_prep_rw(IORING_OP_URING_CMD, sqe, a->fd, NULL, 0, 0);
+	sqe->cmd_op = a->cmd_op;
+	memcpy(area, a->cmd, a->cmd_len);
+	memset(area + a->cmd_len, 0, LOOP_IO_CMD_BYTES - a->cmd_len);
+}
+
+static void prep_discard(struct io_uring_sqe *sqe, const struct loop_io_args *a)
+{
+	io_uring_prep_rw(IORING_OP_URING_CMD, sqe, a->fd, NULL, 0, 0);
+	sqe->cmd_op = BLOCK_URING_CMD_DISCARD;
+	sqe->addr = a->off;
+	sqe->addr3 = a->len;
+}
+
+static void prep_io(struct io_uring_sqe *sqe, const struct loop_io_args *a)
+{
+	switch (a->kind) {
+	case IO_READV:
+		io_uring_prep_readv2(sqe, a->fd, a->iov, a->n_iov, a->off, a->flags);
+		break;
+	case IO_WRITEV:
+		io_uring_prep_writev2(sqe, a->fd, a->iov, a->n_iov, a->off, a->flags);
+		break;
+	case IO_FDATASYNC:
+		io_uring_prep_fsync(sqe, a->fd, IORING_FSYNC_DATASYNC);
+		break;
+	case IO_FALLOCATE:
+		io_uring_prep_fallocate(sqe, a->fd, a->flags, a->off, a->len);
+		break;
+	case IO_DISCARD:
+		prep_discard(sqe, a);
+		break;
+	case IO_CMD:
+		prep_cmd(sqe, a);
+		break;
+	}
+}
+
+static int uring_io_start(struct loop *loop, struct loop_io *io, const struct loop_io_args *a)
+{
+	struct uring *u = loop->be;
+	struct io_uring_sqe *sqe;
+
+	if (a->kind == IO_CMD && !u->big)
+		return -EOPNOTSUPP;
+	sqe = get_sqe(u);
+	if (!sqe)
+		return -EAGAIN;
+	prep_io(sqe, a);
+	io_uring_sqe_set_data64(sqe, io_user_data(io));
+	return 0;
+}
+
+static void uring_io_cancel(struct loop *loop, struct loop_io *io)
+{
+	struct io_uring_sqe *sqe = get_sqe(loop->be);
+
+	if (!sqe)
+		return; /* the caller may ask again */
+	io_uring_prep_cancel64(sqe, io_user_data(io), 0);
+	io_uring_sqe_set_data64(sqe, UD_IGNORE);
+}
+
+static size_t uring_memory(const struct loop *loop)
+{
+	const struct uring *u = loop->be;
+	size_t rings = u->ring.sq.ring_sz;
+
+	if (u->ring.cq.ring_ptr != u->ring.sq.ring_ptr)
+		rings += u->ring.cq.ring_sz;
+	return rings + u->ring.sq.ring_entries * sizeof(struct io_uring_sqe) * (u->big ? 2 : 1);
+}
+
 static int uring_fd(const struct loop *loop)
 {
 	const struct uring *u = loop->be;
@@ -209,16 +311,39 @@ static const struct loop_backend_ops uring_ops = {
 	.unwatch = uring_unwatch,
 	.reap = uring_reap,
 	.submit = uring_submit,
+	.io_start = uring_io_start,
+	.io_cancel = uring_io_cancel,
+	.memory = uring_memory,
 };
 
-int loop_uring_init(struct loop *loop, unsigned entries)
+/* What an older kernel does not know is left out: commands first, then the size. */
+static int init_ring(struct uring *u, const struct loop_uring_cfg *cfg)
+{
+	struct io_uring_params p = { 0 };
+	int r = -EINVAL;
+
+	if (cfg->big) {
+		p.flags = IORING_SETUP_CQSIZE | IORING_SETUP_SQE128 | IORING_SETUP_CQE32;
+		p.cq_entries = CQ_PER_SQ * cfg->entries;
+		r = io_uring_queue_init_params(cfg->entries, &u->ring, &p);
+		u->big = r == 0;
+	}
+	if (r == -EINVAL && cfg->io) {
+		p = (struct io_uring_params){ .flags = IORING_SETUP_CQSIZE,
+					      .cq_entries = CQ_PER_SQ * cfg->entries };
+		r = io_uring_queue_init_params(cfg->entries, &u->ring, &p);
+	}
+	return r == -EINVAL ? io_uring_queue_init(cfg->entries, &u->ring, 0) : r;
+}
+
+int loop_uring_init(struct loop *loop, const struct loop_uring_cfg *cfg)
 {
 	struct uring *u = calloc(1, sizeof(*u));
 	int r;
 
 	if (!u)
 		return -ENOMEM;
-	r = io_uring_queue_init(entries, &u->ring, 0);
+	r = init_ring(u, cfg);
 	if (r < 0) {
 		free(u);
 		return r;

@@ -331,6 +331,28 @@ struct hv_signal_direct_in {
 };
 WIRE_SIZE(struct hv_signal_direct_in, 16);
 
+/* RetargetDeviceInterrupt. With HV_RETARGET_SET the last word is a set's format, and the variable
+ * header its mask of banks and those banks. */
+struct hv_retarget_in {
+	uint64_t partition;
+	uint64_t device_id;
+	uint32_t source;
+	uint32_t rsvd0;
+	uint32_t address, data; /* the message as the device has it */
+	uint64_t rsvd1;
+	uint32_t vector;
+	uint32_t flags; /* HV_RETARGET_x */
+	uint64_t mask; /* VPs 0..63, or HV_VPSET_x */
+};
+WIRE_SIZE(struct hv_retarget_in, 56);
+
+#define HV_RETARGET_SOURCE_MSI 1u
+#define HV_RETARGET_MULTICAST BIT(0)
+#define HV_RETARGET_SET BIT(1)
+
+#define HV_VPSET_SPARSE_4K 0ull
+#define HV_VPSET_ALL 1ull
+
 /* SendSyntheticClusterIpi, fast form: the two register words. */
 struct hv_ipi_in {
 	uint32_t vector;

@@ -126,7 +126,7 @@ static void put_buses(struct dt *d, const struct dt_host_cfg *cfg)
 	cells(d, 2, 2);
 	raw(d, "ranges", NULL, 0);
 	put_vmbus(d, "vmbus-vtl0@0", 0, CONNECTION_VTL0, cfg->vtl0_mmio, 2);
-	put_vmbus(d, "vmbus-vtl2@1", 2, CONNECTION_VTL2, &cfg->vtl2_mmio, 1);
+	put_vmbus(d, "vmbus-vtl2@1", 2, CONNECTION_VTL2, cfg->vtl2_mmio, 2);
 	end(d);
 }
 

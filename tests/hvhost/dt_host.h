@@ -14,7 +14,7 @@ struct dt_host_cfg {
 	uint32_t vps;
 	const struct igvm_mem_entry *map; /* RAM with its types */
 	size_t n_map;
-	struct igvm_range vtl0_mmio[2], vtl2_mmio;
+	struct igvm_range vtl0_mmio[2], vtl2_mmio[2];
 	const char *bootargs; /* "" for none */
 	bool vtl2_console; /* VTL2 gets COM3 */
 };

@@ -18,7 +18,6 @@
 #define FAST_BYTES 16
 #define POST_DIRECT_LEN 280
 #define IPI_EX_LEN 24 /* with one bank word */
-#define RETARGET_LEN 64
 
 static const struct hvcall_entry table[] = {
 	{ HVCALL_NOTIFY_LONG_SPIN_WAIT, .fast = true, .vtl0 = HVCALL_VTL0_YES, .in_head = 8,
@@ -48,7 +47,7 @@ static const struct hvcall_entry table[] = {
 	{ HVCALL_SIGNAL_EVENT, .fast = true, .vtl0 = HVCALL_VTL0_YES,
 	  .in_head = sizeof(struct hv_signal_event_in), .fn = hvcall_signal_event },
 	{ HVCALL_RETARGET_DEVICE_INTERRUPT, .variable = true, .vtl0 = HVCALL_VTL0_YES,
-	  .in_head = RETARGET_LEN, .fn = hvcall_retarget },
+	  .in_head = sizeof(struct hv_retarget_in), .fn = hvcall_retarget },
 	{ HVCALL_ASSERT_VIRTUAL_INTERRUPT, .in_head = sizeof(struct hv_assert_int_in),
 	  .fn = hvcall_assert_interrupt },
 	{ HVCALL_START_VIRTUAL_PROCESSOR, .in_head = sizeof(struct hv_start_vp_in),

@@ -80,4 +80,4 @@ enum hv_status hvcall_install_intercept(struct hvcall *c); /* hvcalls_misc.c */
 enum hv_status hvcall_partition_id(struct hvcall *c);
 enum hv_status hvcall_long_spin(struct hvcall *c);
 enum hv_status hvcall_enable_partition_vtl(struct hvcall *c);
-enum hv_status hvcall_retarget(struct hvcall *c);
+enum hv_status hvcall_retarget(struct hvcall *c); /* hvcalls_pci.c */

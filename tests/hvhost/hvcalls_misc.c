@@ -86,13 +86,3 @@ enum hv_status hvcall_enable_partition_vtl(struct hvcall *c)
 		return HV_INVALID_PARTITION_ID;
 	return c->in[8] == VTL_NUMBER(VTL2) ? HV_VTL_ALREADY_ENABLED : HV_INVALID_PARAMETER;
 }
-
-/* We assign no devices to VTL0 ourselves: the device is VTL2's or nobody's. */
-enum hv_status hvcall_retarget(struct hvcall *c)
-{
-	uint32_t access = atomic_load_explicit(&c->vp->part->retarget, memory_order_relaxed);
-
-	if (c->caller == VTL0 && (access & HV_ACCESS_EXECUTE))
-		c->forward = true;
-	return HV_INVALID_DEVICE_ID;
-}

@@ -25,6 +25,7 @@
 #include "session.h"
 
 struct com3;
+struct pci_host;
 struct vmbus_host;
 
 #define HVVP_PIO_LENS 16
@@ -169,6 +170,7 @@ struct hvpart {
 	struct gmem *gm;
 	struct gmem *host_gm; /* as the host sees it: private pages give -EFAULT; may be = gm */
 	struct vmbus_host *vmbus;
+	struct pci_host *pci; /* VTL2's devices; may be NULL */
 	struct com3 *com3;
 	bool vtl2_console; /* somebody watches COM3: VTL2 is told of it */
 	uint64_t tsc_hz, tsc_scale, tsc_base;

@@ -196,7 +196,7 @@ static int load(struct hvpart *part, const struct igvm_image *img, const struct 
 		.map = plan->map,
 		.n_map = plan->n_map,
 		.vtl0_mmio = { part->mem.mmio[0], part->mem.mmio[1] },
-		.vtl2_mmio = part->mem.vtl2_mmio,
+		.vtl2_mmio = { part->mem.vtl2_mmio[0], part->mem.vtl2_mmio[1] },
 		.bootargs = cmdline,
 		.vtl2_console = part->vtl2_console,
 	};

@@ -66,7 +66,9 @@ int mem_host_plan(struct mem_host *m, uint64_t vtl0_bytes, uint64_t vtl2_bytes, 
 	top = MEM_HIGH_BASE + (vtl0_bytes - low);
 	m->mmio[0] = (struct igvm_range){ MEM_LOW_MMIO_BASE, MEM_LOW_MMIO_SIZE };
 	m->mmio[1] = (struct igvm_range){ align_up(top, GIB), HIGH_MMIO_SIZE };
-	m->vtl2_mmio = (struct igvm_range){ m->mmio[1].gpa + HIGH_MMIO_SIZE, VTL2_MMIO_SIZE };
+	m->vtl2_mmio[0] = (struct igvm_range){ MEM_LOW_MMIO_BASE + MEM_LOW_MMIO_SIZE,
+					       MEM_VTL2_LOW_MMIO_SIZE };
+	m->vtl2_mmio[1] = (struct igvm_range){ m->mmio[1].gpa + HIGH_MMIO_SIZE, VTL2_MMIO_SIZE };
 	return 0;
 }
 

@@ -12,9 +12,11 @@
 #include "igvm_load.h"
 #include "macros.h"
 
-/* Address map. Low MMIO ends where the IOAPIC is; the local APIC page belongs to KVM. */
+/* Address map. Low MMIO ends where the IOAPIC is, with VTL2's at the end; the local APIC page
+ * belongs to KVM. */
 #define MEM_LOW_MMIO_BASE 0xf8000000ull
-#define MEM_LOW_MMIO_SIZE 0x06c00000ull
+#define MEM_LOW_MMIO_SIZE 0x04c00000ull
+#define MEM_VTL2_LOW_MMIO_SIZE 0x02000000ull
 #define MEM_HIGH_BASE 0x100000000ull
 #define MEM_MAX_RAM 4
 #define MEM_MAX_RANGES 4096
@@ -52,8 +54,8 @@ struct mem_host {
 	size_t n_ram;
 	gpa_t vtl2_base;
 	uint64_t vtl2_size;
-	/* MMIO given to VTL0's and VTL2's VMBus: low and high, VTL2's. */
-	struct igvm_range mmio[2], vtl2_mmio;
+	/* MMIO given to VTL0's and VTL2's VMBus: low and high each. */
+	struct igvm_range mmio[2], vtl2_mmio[2];
 	bool faithful;
 	bool isolated; /* set between mem_host_plan() and mem_host_create() */
 	uint8_t *host_map; /* isolated: the host's view, only shared pages are there; else = map */

@@ -17,6 +17,7 @@
 #include "igvm_boot.h"
 #include "log.h"
 #include "loop.h"
+#include "pci_host.h"
 #include "serial_host.h"
 #include "synic_host.h"
 #include "vmbus_host.h"
@@ -311,6 +312,8 @@ static int make_devices(struct session *s)
 				     .log_json = cfg->vtl2_log_json };
 	int r = vmbus_host_create(&vcfg, &s->part->vmbus);
 
+	if (r == 0)
+		r = pci_host_create(s->part, &s->part->pci);
 	if (r < 0)
 		return r;
 	gcfg.server = vmbus_host_server(s->part->vmbus);
@@ -438,6 +441,7 @@ static void tear_down(struct session *s)
 	get_host_destroy(s->get);
 	if (s->part->vmbus)
 		vmbus_host_destroy(s->part->vmbus);
+	pci_host_destroy(s->part->pci);
 	if (s->stop_watched)
 		loop_fd_remove(&s->stop_lfd);
 	if (s->end_watched)

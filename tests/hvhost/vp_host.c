@@ -13,6 +13,7 @@
 #include "intercept.h"
 #include "log.h"
 #include "msr_host.h"
+#include "pci_host.h"
 #include "regs_host.h"
 #include "stimer_host.h"
 #include "synic_host.h"
@@ -207,6 +208,20 @@ static void vtl2_unaccepted(struct hvvp *vp, gpa_t gpa)
 		 (unsigned long long)gpa, vp->index, (unsigned long long)vp_regs(vp, VTL2)->rip);
 }
 
+static void vtl2_mmio(struct hvvp *vp)
+{
+	struct kvm_run *run = vp->vtl[VTL2].cpu.run;
+	uint64_t addr = run->mmio.phys_addr;
+
+	vp_count(vp, VTL2, SESSION_EXIT_MMIO);
+	if (mem_host_ptr(&vp->part->mem, addr, 1))
+		vtl2_unaccepted(vp, addr);
+	else if (!pci_host_mmio(vp->part->pci, addr, MIN(run->mmio.len, 8u), run->mmio.is_write,
+				run->mmio.data))
+		log_debug_rl(ALLOWED, "vp %u: VTL2 touched %#llx, where nothing is", vp->index,
+			     (unsigned long long)addr);
+}
+
 static void vtl2_exit(struct hvvp *vp)
 {
 	struct kvm_run *run = vp->vtl[VTL2].cpu.run;
@@ -220,15 +235,7 @@ static void vtl2_exit(struct hvvp *vp)
 		vtl2_msr(vp, run->exit_reason == KVM_EXIT_X86_WRMSR);
 		break;
 	case KVM_EXIT_MMIO:
-		vp_count(vp, VTL2, SESSION_EXIT_MMIO);
-		if (mem_host_ptr(&vp->part->mem, run->mmio.phys_addr, 1)) {
-			vtl2_unaccepted(vp, run->mmio.phys_addr);
-			break;
-		}
-		if (!run->mmio.is_write)
-			memset(run->mmio.data, 0xff, sizeof(run->mmio.data));
-		log_debug_rl(ALLOWED, "vp %u: VTL2 touched %#llx, where nothing is", vp->index,
-			     (unsigned long long)run->mmio.phys_addr);
+		vtl2_mmio(vp);
 		break;
 	case KVM_EXIT_SHUTDOWN:
 		vtl2_dead(vp, "triple fault");

@@ -54,7 +54,7 @@ START_TEST(device_tree)
 		.map = map,
 		.n_map = 2,
 		.vtl0_mmio = { { 0xf8000000, 0x1000000 }, { 0x100000000, 0x200000000 } },
-		.vtl2_mmio = { 0x300000000, 0x40000000 },
+		.vtl2_mmio = { { 0xfc000000, 0x1000000 }, { 0x300000000, 0x40000000 } },
 		.bootargs = "one two",
 		.vtl2_console = true,
 	};
@@ -74,7 +74,8 @@ START_TEST(device_tree)
 	ck_assert_uint_eq(prop_u64(node, "ranges", 5), 0x200000000);
 	node = node_at("/bus/vmbus-vtl2@1");
 	ck_assert_uint_eq(prop_u32(node, "microsoft,vtl"), 2);
-	ck_assert_uint_eq(prop_u64(node, "ranges", 0), 0x300000000);
+	ck_assert_uint_eq(prop_u64(node, "ranges", 0), 0xfc000000);
+	ck_assert_uint_eq(prop_u64(node, "ranges", 3), 0x300000000);
 	ck_assert_str_eq(fdt_getprop(blob, node_at("/chosen"), "bootargs", NULL), "one two");
 	ck_assert_str_eq(fdt_getprop(blob, node_at("/openhcl"), "memory-allocation-mode", NULL),
 			 "host");
@@ -181,6 +182,10 @@ START_TEST(address_map)
 	ck_assert_uint_eq(m.ram[2].gpa, MEM_HIGH_BASE);
 	ck_assert_uint_eq(m.ram[0].len + m.ram[2].len, 8ull << 30);
 	ck_assert_uint_ge(m.mmio[1].gpa, m.ram[2].gpa + m.ram[2].len);
+	/* Nobody's MMIO meets another's, and VTL2's low part ends where the IOAPIC is. */
+	ck_assert_uint_eq(m.vtl2_mmio[0].gpa, m.mmio[0].gpa + m.mmio[0].len);
+	ck_assert_uint_eq(m.vtl2_mmio[0].gpa + m.vtl2_mmio[0].len, 0xfec00000);
+	ck_assert_uint_ge(m.vtl2_mmio[1].gpa, m.mmio[1].gpa + m.mmio[1].len);
 	ck_assert_int_eq(mem_host_plan(&m, 0, 64ull << 20, 0), -EINVAL);
 	ck_assert_int_eq(mem_host_plan(&m, 1ull << 20, 4ull << 30, 0), -EINVAL);
 	ck_assert_int_eq(mem_host_plan(&m, 12345, 64ull << 20, 0), -EINVAL);

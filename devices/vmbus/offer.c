@@ -18,12 +18,14 @@ void offer_fill(struct vmbus_offer *ret_offer, const struct vmbus_chan_cfg *cfg,
 				 .interface_id = cfg->interface_id,
 				 .instance_id = cfg->instance_id,
 				 .mmio_mb = cfg->mmio_mb,
+				 .subchannel = cfg->subchannel,
 				 .chan_id = chan_id,
 				 .monitor_id = MONITOR_NONE,
 				 .dedicated_interrupt = 1 };
 
 	switch (cfg->kind) {
 	case VMBUS_CHAN_RAW:
+		o.flags = cfg->interface ? VMBUS_OFFER_ENUMERATE : 0;
 		if (cfg->user)
 			memcpy(o.user, cfg->user, sizeof(o.user));
 		break;
@@ -58,5 +60,7 @@ int offer_cmp(const struct vmbus_offer *a, const struct vmbus_offer *b)
 {
 	int r = memcmp(&a->interface_id, &b->interface_id, sizeof(a->interface_id));
 
-	return r ? r : memcmp(&a->instance_id, &b->instance_id, sizeof(a->instance_id));
+	if (!r)
+		r = memcmp(&a->instance_id, &b->instance_id, sizeof(a->instance_id));
+	return r ? r : (int)a->subchannel - (int)b->subchannel;
 }

@@ -15,5 +15,5 @@ void offer_fill(struct vmbus_offer *ret_offer, const struct vmbus_chan_cfg *cfg,
 struct vmbus_offer offer_for_client(const struct vmbus_offer *offer, uint32_t features,
 				    uint8_t vtl);
 
-/* The order in which offers are made: by interface, then instance. <0, 0, >0. */
+/* The order in which offers are made: by interface, instance, subchannel. <0, 0, >0. */
 int offer_cmp(const struct vmbus_offer *a, const struct vmbus_offer *b);

@@ -53,8 +53,8 @@ static int data_copy(const struct ring_mem *mem, uint32_t off, void *ret_buf, co
 		uint32_t in_page = at % KEEL_PAGE_SIZE;
 		uint32_t n = MIN(len - done, KEEL_PAGE_SIZE - in_page);
 		char *page = (char *)mem->pages[at / KEEL_PAGE_SIZE] + in_page;
-		int r = ret_buf ? gm_copy_in((char *)ret_buf + done, page, n) :
-				  gm_copy_out(page, (const char *)buf + done, n);
+		int r = ret_buf ? gm_copy_in((char *)ret_buf + done, page, n)
+				: gm_copy_out(page, (const char *)buf + done, n);
 
 		if (r < 0)
 			return r;
@@ -120,11 +120,25 @@ int64_t ring_out_used(struct ring_out *ro)
 	if (r < 0)
 		return out_fail(ro, r);
 	/* It only moves forward, and not beyond what was published. */
-	if (distance(ro->seen_out, out, ro->size) >
-	    distance(ro->seen_out, ro->published, ro->size))
+	if (distance(ro->seen_out, out, ro->size) > distance(ro->seen_out, ro->published, ro->size))
 		return out_fail(ro, -EBADMSG);
 	ro->seen_out = out;
 	return distance(out, ro->in, ro->size);
+}
+
+/* Is room for need bytes? The peer's index is read only when what was known does not suffice. */
+static int out_room(struct ring_out *ro, uint32_t need)
+{
+	int64_t used;
+
+	if (ro->failed)
+		return -EBADMSG;
+	if (need <= space(ro->size, distance(ro->seen_out, ro->in, ro->size)))
+		return 0;
+	used = ring_out_used(ro);
+	if (used < 0)
+		return (int)used;
+	return need <= space(ro->size, (uint32_t)used) ? 0 : -EAGAIN;
 }
 
 static int out_write(struct ring_out *ro, const void *buf, uint32_t len)
@@ -182,16 +196,13 @@ int ring_put(struct ring_out *ro, uint16_t type, bool want_completion, uint64_t 
 {
 	const uint32_t payload = iov_total(iov, n);
 	struct vmpkt_header h = { .type = type, .data_off8 = sizeof(h) / 8, .txid = txid };
-	int64_t used;
 	int r;
 
 	if (n > RING_MAX_IOV || !can_ever_fit(ro, payload))
 		return -EMSGSIZE;
-	used = ring_out_used(ro);
-	if (used < 0)
-		return (int)used;
-	if (packet_size(payload) > space(ro->size, (uint32_t)used))
-		return -EAGAIN;
+	r = out_room(ro, packet_size(payload));
+	if (r < 0)
+		return r;
 	if (ro->pending_size) {
 		r = ctl_store(&ro->mem, VMRING_PENDING_SEND, 0);
 		if (r < 0)
@@ -207,7 +218,8 @@ int ring_put(struct ring_out *ro, uint16_t type, bool want_completion, uint64_t 
 int ring_out_commit(struct ring_out *ro, bool *ret_signal)
 {
 	const uint32_t old_in = ro->published;
-	uint32_t mask, out;
+	uint32_t mask;
+	int64_t used;
 	int r;
 
 	if (ro->failed)
@@ -223,11 +235,12 @@ int ring_out_commit(struct ring_out *ro, bool *ret_signal)
 	/* Pairs with the consumer's fence between opening its mask and looking at in. */
 	atomic_thread_fence(memory_order_seq_cst);
 	r = ctl_load(&ro->mem, VMRING_INTERRUPT_MASK, &mask);
-	if (r == 0)
-		r = index_load(&ro->mem, VMRING_OUT, ro->size, &out);
 	if (r < 0)
 		return out_fail(ro, r);
-	*ret_signal = mask == 0 && out == old_in;
+	used = ring_out_used(ro);
+	if (used < 0)
+		return (int)used;
+	*ret_signal = mask == 0 && ro->seen_out == old_in;
 	return 0;
 }
 
@@ -275,15 +288,18 @@ int ring_in_init(struct ring_in *ri, const struct ring_mem *mem)
 	r = index_load(mem, VMRING_OUT, ri->size, &out);
 	if (r < 0)
 		return in_fail(ri, r);
-	ri->out = ri->published = out;
+	ri->out = ri->published = ri->seen_in = out;
 	return ring_in_mask(ri);
+}
+
+static bool has_ranges(const struct vmpkt_header *h)
+{
+	return h->type == VMPKT_TRANSFER_PAGES || h->type == VMPKT_GPA_DIRECT;
 }
 
 /* Check the header's own arithmetic against what lies in the ring. */
 static int header_check(const struct vmpkt_header *raw_h, uint32_t avail)
 {
-	const bool ranges = raw_h->type == VMPKT_TRANSFER_PAGES || raw_h->type == VMPKT_GPA_DIRECT;
-
 	switch (raw_h->type) {
 	case VMPKT_INBAND:
 	case VMPKT_TRANSFER_PAGES:
@@ -294,7 +310,7 @@ static int header_check(const struct vmpkt_header *raw_h, uint32_t avail)
 	default:
 		return -EBADMSG;
 	}
-	if (raw_h->data_off8 < (ranges ? 3 : 2) || raw_h->len8 < raw_h->data_off8)
+	if (raw_h->data_off8 < (has_ranges(raw_h) ? 3 : 2) || raw_h->len8 < raw_h->data_off8)
 		return -EBADMSG;
 	if (raw_h->flags & ~VMPKT_FLAG_COMPLETION)
 		return -EBADMSG;
@@ -317,20 +333,30 @@ static int scatter(struct ring_in *ri, uint32_t off, uint32_t len, const struct 
 	return len ? -EBADMSG : 0;
 }
 
-int ring_get(struct ring_in *ri, struct ring_pkt *ret_pkt, const struct iovec *iov, unsigned n)
+/* Bytes that wait; the peer's index is read only when all known of were taken. */
+static int in_avail(struct ring_in *ri, uint32_t *ret_avail)
 {
-	struct vmpkt_header raw_h;
-	uint32_t in, avail, head, len;
 	int r;
 
 	if (ri->failed)
 		return -EBADMSG;
-	r = index_load(&ri->mem, VMRING_IN, ri->size, &in);
+	if (ri->seen_in == ri->out) {
+		r = index_load(&ri->mem, VMRING_IN, ri->size, &ri->seen_in);
+		if (r < 0)
+			return in_fail(ri, r);
+	}
+	*ret_avail = distance(ri->out, ri->seen_in, ri->size);
+	return *ret_avail ? 0 : -EAGAIN;
+}
+
+int ring_get(struct ring_in *ri, struct ring_pkt *ret_pkt, const struct iovec *iov, unsigned n)
+{
+	struct vmpkt_header raw_h;
+	uint32_t avail, head, len;
+	int r = in_avail(ri, &avail);
+
 	if (r < 0)
-		return in_fail(ri, r);
-	avail = distance(ri->out, in, ri->size);
-	if (!avail)
-		return -EAGAIN;
+		return r;
 	if (avail < sizeof(raw_h) + VMPKT_TRAILER)
 		return in_fail(ri, -EBADMSG);
 	r = data_copy(&ri->mem, ri->out, &raw_h, NULL, sizeof(raw_h));
@@ -340,15 +366,17 @@ int ring_get(struct ring_in *ri, struct ring_pkt *ret_pkt, const struct iovec *i
 		return in_fail(ri, r);
 	/* In-band data may start later than the header's end; ranges are part of the payload here.
 	 */
-	head = raw_h.type == VMPKT_TRANSFER_PAGES || raw_h.type == VMPKT_GPA_DIRECT ?
-		       (uint32_t)sizeof(raw_h) : (uint32_t)raw_h.data_off8 * 8;
+	head = has_ranges(&raw_h) ? (uint32_t)sizeof(raw_h) : (uint32_t)raw_h.data_off8 * 8;
 	len = (uint32_t)raw_h.len8 * 8 - head;
 	r = scatter(ri, (ri->out + head) % ri->size, len, iov, n);
 	if (r < 0)
 		return in_fail(ri, r);
 	ri->out = (ri->out + (uint32_t)raw_h.len8 * 8 + VMPKT_TRAILER) % ri->size;
-	*ret_pkt = (struct ring_pkt){ .type = raw_h.type, .txid = raw_h.txid, .len = len,
-				      .want_completion = raw_h.flags & VMPKT_FLAG_COMPLETION };
+	*ret_pkt = (struct ring_pkt){ .type = raw_h.type,
+				      .txid = raw_h.txid,
+				      .len = len,
+				      .want_completion = raw_h.flags & VMPKT_FLAG_COMPLETION,
+				      .data_off = (uint32_t)raw_h.data_off8 * 8 - head };
 	return 0;
 }
 
@@ -370,11 +398,11 @@ int ring_in_commit(struct ring_in *ri, bool *ret_signal)
 	/* Pairs with the producer's fence between writing its wish and looking at out. */
 	atomic_thread_fence(memory_order_seq_cst);
 	r = ctl_load(&ri->mem, VMRING_PENDING_SEND, &want);
-	if (r == 0)
+	want = r == 0 ? want & ~7u : 0; /* some peers write the size minus one */
+	if (want)
 		r = index_load(&ri->mem, VMRING_IN, ri->size, &in);
 	if (r < 0)
 		return in_fail(ri, r);
-	want &= ~7u; /* some peers write the size minus one */
 	if (!want)
 		return 0;
 	before = space(ri->size, distance(old_out, in, ri->size));
@@ -405,5 +433,21 @@ int ring_in_arm(struct ring_in *ri)
 	r = index_load(&ri->mem, VMRING_IN, ri->size, &in);
 	if (r < 0)
 		return in_fail(ri, r);
+	ri->seen_in = in;
 	return in != ri->out;
+}
+
+/* ---- bystander ------------------------------------------------------------------------------- */
+
+int ring_signal_due(const struct ring_mem *mem)
+{
+	const uint32_t size = mem->n_pages * KEEL_PAGE_SIZE;
+	uint32_t in, out, mask;
+	int r = index_load(mem, VMRING_IN, size, &in);
+
+	if (r == 0)
+		r = index_load(mem, VMRING_OUT, size, &out);
+	if (r == 0)
+		r = ctl_load(mem, VMRING_INTERRUPT_MASK, &mask);
+	return r < 0 ? r : in != out && mask == 0;
 }

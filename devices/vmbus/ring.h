@@ -43,6 +43,7 @@ struct ring_in {
 	uint32_t size;
 	uint32_t out; /* next packet to read, not yet visible to the peer */
 	uint32_t published; /* the out index the peer can see */
+	uint32_t seen_in; /* how far the peer had written when we last looked */
 	bool failed;
 };
 
@@ -52,6 +53,7 @@ struct ring_pkt {
 	bool want_completion;
 	uint64_t txid;
 	uint32_t len; /* bytes copied out, a multiple of 8 */
+	uint32_t data_off; /* where, in what was copied, the data behind the ranges begins */
 };
 
 /**
@@ -66,6 +68,7 @@ must_check int ring_in_init(struct ring_in *ri, const struct ring_mem *mem);
 
 /**
  * ring_put - append one packet; the peer sees it after ring_out_commit()
+ * Several packets before one commit cost one index update and one decision about a signal.
  * @iov: the payload in up to RING_MAX_IOV pieces, together at most the ring's size
  * Returns: 0; -EAGAIN (full); -EMSGSIZE (can never fit); -EBADMSG, -EFAULT (failed)
  */
@@ -91,8 +94,10 @@ must_check int64_t ring_out_used(struct ring_out *ro);
 
 /**
  * ring_get - copy the next packet's payload out of the ring
- * @iov: where the payload (for ranged types: from the end of the 16-byte header on) goes, piece
- * after piece; a packet larger than all of them fails the ring
+ * @iov: where the payload (for ranged types: from the end of the 16-byte header on: a reserved
+ * word, the number of ranges, the ranges, at data_off the data) goes, piece after piece; a packet
+ * larger than all of them fails the ring. Packets the peer adds meanwhile may wait for the get
+ * after the next -EAGAIN, or ring_in_arm().
  * Returns: 0; -EAGAIN (empty); -EBADMSG, -EFAULT (failed)
  */
 must_check int ring_get(struct ring_in *ri, struct ring_pkt *ret_pkt, const struct iovec *iov,
@@ -110,3 +115,10 @@ must_check int ring_in_commit(struct ring_in *ri, bool *ret_signal);
  */
 must_check int ring_in_mask(struct ring_in *ri);
 must_check int ring_in_arm(struct ring_in *ri);
+
+/**
+ * ring_signal_due - does the consumer of this ring want a signal for data that lies there?
+ * Only looks at the control page: for a third party that watches a ring which others use.
+ * Returns: 1, 0, -EBADMSG (indices), -EFAULT. Any thread.
+ */
+must_check int ring_signal_due(const struct ring_mem *mem);

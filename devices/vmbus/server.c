@@ -5,6 +5,7 @@
  */
 #include "server.h"
 
+#include "hvmsr.h"
 #include "log.h"
 #include "server_priv.h"
 
@@ -15,9 +16,9 @@
 #define LOG_AREA "vmbus"
 
 static const uint32_t known_versions[] = {
-	VMBUS_V1,	   VMBUS_WIN7,	VMBUS_WIN8,	 VMBUS_WIN8_1,	  VMBUS_WIN10,
-	VMBUS_WIN10_RS3_0, VMBUS_WIN10_RS3_1, VMBUS_WIN10_RS4, VMBUS_WIN10_RS5, VMBUS_IRON,
-	VMBUS_COPPER,
+	VMBUS_V1,	 VMBUS_WIN7,	    VMBUS_WIN8,	       VMBUS_WIN8_1,
+	VMBUS_WIN10,	 VMBUS_WIN10_RS3_0, VMBUS_WIN10_RS3_1, VMBUS_WIN10_RS4,
+	VMBUS_WIN10_RS5, VMBUS_IRON,	    VMBUS_COPPER,
 };
 
 /* ---- sending --------------------------------------------------------------------------------- */
@@ -188,6 +189,7 @@ static void answer_contact(struct vmbus_server *s, const struct chanmsg *m)
 	s->reply_vp = vp;
 	s->version = c->version;
 	s->features = c->version >= VMBUS_COPPER ? c->features & s->cfg.features : 0;
+	s->client_id = s->features & VMBUS_FEAT_CLIENT_ID ? c->client_id : (struct guid){ 0 };
 	if (!c->monitor_p2c != !c->monitor_c2p)
 		rsp.conn_state = VMBUS_CONN_UNKNOWN;
 	rsp.selected = c->version >= VMBUS_WIN10_RS3_1 ? s->cfg.message_id : c->version;
@@ -240,7 +242,8 @@ static void handle_request_offers(struct vmbus_server *s)
 static void handle_tl_connect(struct vmbus_server *s, const struct chanmsg *m)
 {
 	const struct vmbus_tl_connect *tl = &m->tl_connect;
-	struct vmbus_tl_result res = { .h.type = VMBUS_TL_CONNECT_RESULT, .endpoint = tl->endpoint,
+	struct vmbus_tl_result res = { .h.type = VMBUS_TL_CONNECT_RESULT,
+				       .endpoint = tl->endpoint,
 				       .service = tl->service,
 				       .status = VMBUS_STATUS_CONNECTION_REFUSED };
 
@@ -263,14 +266,32 @@ static void handle_modify_connection(struct vmbus_server *s, const struct chanms
 	server_post(s, &rsp, VMBUS_MODIFY_CONN_RSP_SIZE);
 }
 
+/*
+ * Crash-time channels: a client opens one past the connection, with a processor and SINT of its
+ * own. No device here has one, so that the client hears it where it listens.
+ */
+static void handle_open_reserved(struct vmbus_server *s, const struct chanmsg *m)
+{
+	const struct vmbus_open_reserved *o = &m->open_reserved;
+	const struct vmbus_open_result rsp = { .h.type = VMBUS_OPEN_CHANNEL_RESULT,
+					       .chan_id = o->chan_id,
+					       .status = VMBUS_STATUS_UNSUCCESSFUL };
+
+	if (o->target_vp < s->cfg.vps && o->target_sint < HV_SINT_COUNT)
+		s->cfg.ops->post(s->cfg.ctx, o->target_vp, s->cfg.reply_vtl,
+				 (uint8_t)o->target_sint, &rsp, sizeof(rsp));
+}
+
 static void handle_close_reserved(struct vmbus_server *s, const struct chanmsg *m)
 {
 	const struct vmbus_chan_msg rsp = { .h.type = VMBUS_CLOSE_RESERVED_RESPONSE,
 					    .chan_id = m->close_reserved.chan_id };
 
-	/* Reserved channels are never offered, so there is nothing to close: say that it is. */
-	if (m->close_reserved.target_vp < s->cfg.vps)
-		post_to(s, m->close_reserved.target_vp, &rsp, sizeof(rsp));
+	/* None is open, so there is nothing to close: say that it is. */
+	if (m->close_reserved.target_vp < s->cfg.vps &&
+	    m->close_reserved.target_sint < HV_SINT_COUNT)
+		s->cfg.ops->post(s->cfg.ctx, m->close_reserved.target_vp, s->cfg.reply_vtl,
+				 (uint8_t)m->close_reserved.target_sint, &rsp, sizeof(rsp));
 }
 
 /* Messages that are legal at any time of a connection. */
@@ -299,8 +320,9 @@ static void dispatch(struct vmbus_server *s, const struct chanmsg *m)
 		return handle_modify_connection(s, m);
 	case VMBUS_CLOSE_RESERVED:
 		return handle_close_reserved(s, m);
+	case VMBUS_OPEN_RESERVED:
+		return handle_open_reserved(s, m);
 	default:
-		/* OPEN_RESERVED: no device here has a crash-time channel. */
 		log_warn_rl(ALLOWED, "%s is not supported", chanmsg_name(m->h.type));
 	}
 }

@@ -57,6 +57,9 @@ struct vmbus_server_cfg {
 	uint32_t max_version; /* enum vmbus_version */
 	uint32_t features; /* VMBUS_FEAT_* that may be agreed */
 	uint32_t vps; /* valid targets: 0..vps-1 */
+	/* Of the owner's thread: a channel that was opened is looked at once more a little later,
+	 * for clients that lose what comes before their answer. NULL: it is not. */
+	struct loop *loop;
 };
 
 must_check int vmbus_server_create(const struct vmbus_server_cfg *cfg, struct vmbus_server **ret_s);
@@ -109,7 +112,8 @@ struct vmbus_chan_ops {
 	/* The client signalled: data or room may be there. Only while open. */
 	void (*signalled)(void *ctx, struct vmbus_chan *ch);
 	/*
-	 * The client wants its interrupts on another VP. Move, then vmbus_chan_retarget_done().
+	 * The client wants its interrupts on another VP. Move, then vmbus_chan_retarget_done(),
+	 * now or later; not needed any more once ops->close came. One at a time.
 	 * NULL: the server just changes the target.
 	 */
 	void (*retarget)(void *ctx, struct vmbus_chan *ch, uint32_t vp);
@@ -128,7 +132,9 @@ struct vmbus_chan_cfg {
 	struct guid interface_id, instance_id;
 	enum vmbus_chan_kind kind;
 	bool hvsock_from_host; /* VMBUS_CHAN_HVSOCK: the host connects to a guest's listener */
-	uint16_t subchannel; /* 0 = primary; others have the same GUIDs */
+	/* 0 = primary; others have the same GUIDs, are offered when made, and are the device's to
+	 * revoke when the primary closes. */
+	uint16_t subchannel;
 	bool interface; /* VMBUS_CHAN_RAW: offer flag "device interface" */
 	uint16_t mmio_mb;
 	const uint8_t *user; /* VMBUS_USER_DATA bytes for RAW, or NULL */
@@ -138,7 +144,8 @@ struct vmbus_chan_cfg {
 
 /**
  * vmbus_chan_offer - make a channel and offer it as soon as a client asks
- * Returns: 0; -EEXIST (same interface and instance); -ENOSPC (ids); -ENOMEM
+ * Returns: 0; -EEXIST (same interface, instance and subchannel); -ENOSPC (ids); -ENOMEM; -EINVAL
+ * (only raw channels have subchannels)
  */
 must_check int vmbus_chan_offer(struct vmbus_server *s, const struct vmbus_chan_cfg *cfg,
 				struct vmbus_chan **ret_ch);
@@ -184,14 +191,20 @@ struct vmbus_chan_io {
 
 /**
  * vmbus_chan_io - take over the rings of a raw channel: nothing is attached to them then
+ * The server no longer touches the rings' contents; the pipe of the channel stays unusable.
  * Context: owner's thread, in ops->open or later while open.
  */
 void vmbus_chan_io(struct vmbus_chan *ch, struct vmbus_chan_io *ret_io);
 
-/* Where signals of the client go from now on (ops->bell); NULL, NULL: to ops->signalled. */
+/*
+ * Where signals of the client go from now on (ops->bell); NULL, NULL: to ops->signalled. Ends by
+ * itself with the open state. What came while it changed may be lost: look at the rings afterwards.
+ * In ops->open it takes effect before the client learns that the channel is open.
+ */
 void vmbus_chan_bell(struct vmbus_chan *ch, struct loop *loop, struct loop_work *work);
 
-/* Answer to ops->retarget: no interrupt goes to the old VP any more. @ret_irq: the new one. */
+/* Answer to ops->retarget: no interrupt goes to the old VP any more. @ret_irq: the new one. Also
+ * harmless while the channel closes. */
 void vmbus_chan_retarget_done(struct vmbus_chan *ch, struct vmbus_irq *ret_irq);
 
 /* A GPADL of this channel as page numbers, for devices that share more than rings. Returns the

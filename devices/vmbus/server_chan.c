@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What happens on one channel: GPADLs, open, close, modify, release, revoke. */
+/* What happens on one channel: GPADLs, open, close, release, revoke. */
 #include "bug.h"
 #include "log.h"
 #include "offer.h"
@@ -12,8 +12,7 @@
 
 /* ---- lookup and answers ---------------------------------------------------------------------- */
 
-/* The channel a message is about: known to this client. NULL and a log line otherwise. */
-static struct vmbus_chan *chan_of(struct vmbus_server *s, uint32_t raw_id, uint32_t type)
+struct vmbus_chan *chan_of(struct vmbus_server *s, uint32_t raw_id, uint32_t type)
 {
 	struct vmbus_chan *ch = raw_id < VMBUS_MAX_CHANNELS ? s->by_id[raw_id] : NULL;
 
@@ -175,6 +174,7 @@ static void unmap_rings(struct vmbus_chan *ch)
 		ch->s->cfg.ops->seen(ch->s->cfg.ctx, ch->id, true, ch->pages[i], KEEL_PAGE_SIZE);
 	free(ch->pages);
 	ch->pages = NULL;
+	ch->handed = false;
 	ch->pipe.failed = true;
 }
 
@@ -184,7 +184,6 @@ static int map_rings(struct vmbus_chan *ch)
 	struct vmbus_server *s = ch->s;
 	struct gpadl *g = gpadl_find(&s->gpadls, ch->id, ch->open.ring_gpadl);
 	const uint32_t split = ch->open.downstream_page;
-	struct ring_mem in, out;
 	uint32_t n;
 	int r;
 
@@ -198,11 +197,13 @@ static int map_rings(struct vmbus_chan *ch)
 		unmap_rings(ch);
 		return -EBADMSG;
 	}
-	in = (struct ring_mem){ .ctl = ch->pages[0], .pages = ch->pages + 1, .n_pages = split - 1 };
-	out = (struct ring_mem){ .ctl = ch->pages[split],
-				 .pages = ch->pages + split + 1,
-				 .n_pages = n - split - 1 };
-	r = pipe_attach(&ch->pipe, &out, &in, pipe_interrupt, ch);
+	ch->to_server = (struct ring_mem){ .ctl = ch->pages[0],
+					   .pages = ch->pages + 1,
+					   .n_pages = split - 1 };
+	ch->to_client = (struct ring_mem){ .ctl = ch->pages[split],
+					   .pages = ch->pages + split + 1,
+					   .n_pages = n - split - 1 };
+	r = pipe_attach(&ch->pipe, &ch->to_client, &ch->to_server, pipe_interrupt, ch);
 	ch->pipe.seen = s->cfg.ops->seen ? pipe_seen : NULL;
 	if (r < 0)
 		unmap_rings(ch);
@@ -282,13 +283,20 @@ static void start_close(struct vmbus_chan *ch)
 	ch->ops->close(ch->ctx, ch);
 }
 
+/* The rings are out of use: take everything down that belongs to the open state. */
+static void end_open(struct vmbus_chan *ch)
+{
+	ch->s->cfg.ops->port_close(ch->s->cfg.ctx, ch->id);
+	chan_io_ended(ch);
+	unmap_rings(ch);
+	ch->state = CHAN_CLOSED;
+}
+
 void vmbus_chan_open_done(struct vmbus_chan *ch, int err)
 {
 	BUG_ON(ch->state != CHAN_OPENING);
 	if (err < 0) {
-		unmap_rings(ch);
-		ch->s->cfg.ops->port_close(ch->s->cfg.ctx, ch->id);
-		ch->state = CHAN_CLOSED;
+		end_open(ch);
 		if (!ch->abort_open)
 			send_open_result(ch, &ch->open, false);
 		settle_gpadls(ch, false);
@@ -298,6 +306,7 @@ void vmbus_chan_open_done(struct vmbus_chan *ch, int err)
 	} else {
 		ch->state = CHAN_OPEN;
 		send_open_result(ch, &ch->open, true);
+		chan_io_opened(ch);
 	}
 }
 
@@ -311,14 +320,6 @@ void chan_handle_close(struct vmbus_server *s, const struct chanmsg *m)
 		start_close(ch);
 	else
 		log_warn_rl(ALLOWED, "channel %u: close, but it is not open", ch->id);
-}
-
-/* The rings are out of use: take everything down that belongs to the open state. */
-static void end_open(struct vmbus_chan *ch)
-{
-	unmap_rings(ch);
-	ch->s->cfg.ops->port_close(ch->s->cfg.ctx, ch->id);
-	ch->state = CHAN_CLOSED;
 }
 
 void vmbus_chan_close_done(struct vmbus_chan *ch)
@@ -354,23 +355,7 @@ void chan_force_close(struct vmbus_chan *ch)
 	}
 }
 
-/* ---- modify and release ---------------------------------------------------------------------- */
-
-void chan_handle_modify(struct vmbus_server *s, const struct chanmsg *m)
-{
-	const struct vmbus_modify *mod = &m->modify;
-	struct vmbus_chan *ch = chan_of(s, mod->chan_id, m->h.type);
-	struct vmbus_modify_rsp rsp = { .h.type = VMBUS_MODIFY_CHANNEL_RESPONSE,
-					.chan_id = mod->chan_id,
-					.status = VMBUS_STATUS_UNSUCCESSFUL };
-
-	if (ch && ch->state == CHAN_OPEN && mod->target_vp < s->cfg.vps) {
-		ch->open.target_vp = mod->target_vp;
-		rsp.status = VMBUS_STATUS_OK;
-	}
-	if (s->version >= VMBUS_IRON)
-		server_post(s, &rsp, sizeof(rsp));
-}
+/* ---- release --------------------------------------------------------------------------------- */
 
 static void chan_free(struct vmbus_chan *ch)
 {
@@ -459,6 +444,8 @@ int vmbus_chan_offer(struct vmbus_server *s, const struct vmbus_chan_cfg *cfg,
 	struct vmbus_chan *ch;
 	int r;
 
+	if (cfg->subchannel && cfg->kind != VMBUS_CHAN_RAW)
+		return -EINVAL;
 	if (!id)
 		return -ENOSPC;
 	ch = calloc(1, sizeof(*ch));
@@ -515,28 +502,6 @@ void vmbus_chan_destroy(struct vmbus_chan *ch)
 struct pipe *vmbus_chan_pipe(struct vmbus_chan *ch)
 {
 	return &ch->pipe;
-}
-
-void vmbus_chan_interrupt(struct vmbus_chan *ch)
-{
-	const struct vmbus_server_cfg *cfg = &ch->s->cfg;
-
-	if (ch->state != CHAN_OPEN || ch->open.target_vp == VMBUS_VP_NONE)
-		return;
-	if (ch->open.flags & VMBUS_OPEN_REDIRECT_INTERRUPT)
-		cfg->ops->signal(cfg->ctx, ch->open.target_vp, 2, VMBUS_REDIRECT_SINT,
-				 ch->open.event_flag);
-	else
-		cfg->ops->signal(cfg->ctx, ch->open.target_vp, cfg->vtl, VMBUS_SINT,
-				 ch->open.event_flag);
-}
-
-void vmbus_server_signal(struct vmbus_server *s, uint32_t chan_id)
-{
-	struct vmbus_chan *ch = chan_id < VMBUS_MAX_CHANNELS ? s->by_id[chan_id] : NULL;
-
-	if (ch && ch->state == CHAN_OPEN && ch->ops->signalled)
-		ch->ops->signalled(ch->ctx, ch);
 }
 
 uint32_t vmbus_chan_id(const struct vmbus_chan *ch)

@@ -72,6 +72,7 @@ static void inspect_chan(struct inspect *in, const void *obj)
 	inspect_u64(in, SENS_UNSPEC, "channel_id", ch->id);
 	inspect_guid(in, "interface_id", &ch->offer.interface_id);
 	inspect_guid(in, "instance_id", &ch->offer.instance_id);
+	inspect_u64(in, SENS_UNSPEC, "subchannel_index", ch->offer.subchannel);
 	inspect_u64(in, SENS_UNSPEC, "monitor_id", ch->offer.monitor_id);
 	inspect_u64(in, SENS_UNSPEC, "mmio_megabytes", ch->offer.mmio_mb);
 	inspect_binary(in, SENS_UNSPEC, "offer_flags", ch->offer.flags);
@@ -82,7 +83,12 @@ static void inspect_chan(struct inspect *in, const void *obj)
 	inspect_u64(in, SENS_UNSPEC, "open_id", ch->open.open_id);
 	inspect_u64(in, SENS_UNSPEC, "ring_gpadl", ch->open.ring_gpadl);
 	inspect_u64(in, SENS_UNSPEC, "downstream_ring_page", ch->open.downstream_page);
-	inspect_dir(in, SENS_UNSPEC, "pipe", pipe_inspect, &ch->pipe);
+	inspect_u64(in, SENS_UNSPEC, "event_flag", ch->open.event_flag);
+	inspect_hex(in, SENS_UNSPEC, "connection_id", ch->open.connection_id);
+	inspect_bool(in, SENS_UNSPEC, "served_elsewhere", ch->bell_work);
+	inspect_bool(in, SENS_UNSPEC, "moving", ch->modifying);
+	if (!ch->handed)
+		inspect_dir(in, SENS_UNSPEC, "pipe", pipe_inspect, &ch->pipe);
 }
 
 static void inspect_chans(struct inspect *in, const void *obj)
@@ -126,6 +132,7 @@ static void inspect_connection(struct inspect *in, const void *obj)
 
 	inspect_strf(in, SENS_UNSPEC, "version", "%u.%u", s->version >> 16, s->version & 0xffff);
 	inspect_binary(in, SENS_UNSPEC, "feature_flags", s->features);
+	inspect_guid(in, "client_id", &s->client_id);
 	inspect_u64(in, SENS_UNSPEC, "target_message_vp", s->reply_vp);
 	inspect_bool(in, SENS_UNSPEC, "paused", s->paused);
 	inspect_u64(in, SENS_UNSPEC, "messages_held", s->n_held);

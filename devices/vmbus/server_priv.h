@@ -5,6 +5,7 @@
 #include "chanmsg.h"
 #include "gpadl.h"
 #include "list.h"
+#include "loop.h"
 #include "server.h"
 
 #define SERVER_MAX_TL_PENDING 16
@@ -31,11 +32,19 @@ struct vmbus_chan {
 	bool revoked;
 	bool abort_open; /* the connection went while the device was opening */
 	bool reopen; /* OPEN came while closing */
+	bool handed; /* the device has the rings, vmbus_chan_io() */
+	bool modifying; /* the device moves to modify_vp */
+	bool modify_again; /* and after that to next_vp */
+	uint32_t modify_vp, next_vp;
 	struct vmbus_open open; /* of the current open */
 	struct vmbus_open reopen_msg;
 	void **pages;
 	uint32_t n_pages;
+	struct ring_mem to_server, to_client;
 	struct pipe pipe;
+	struct loop *bell_loop; /* NULL: signals go to ops->signalled */
+	struct loop_work *bell_work;
+	struct loop_timer recheck; /* used only when cfg.loop is there */
 };
 
 struct held_msg {
@@ -55,6 +64,7 @@ struct vmbus_server {
 	uint32_t version; /* 0 = not connected */
 	uint32_t features;
 	uint32_t reply_vp;
+	struct guid client_id; /* zero unless VMBUS_FEAT_CLIENT_ID */
 	bool offers_sent;
 	bool paused;
 	bool closing; /* all channels are being closed for `next` */
@@ -73,13 +83,19 @@ void server_post(struct vmbus_server *s, const void *msg, size_t len);
 void server_chan_settled(struct vmbus_server *s); /* a channel closed: is the way free for next? */
 
 /* server_chan.c */
+/* The channel a message is about: known to this client. NULL and a log line otherwise. */
+struct vmbus_chan *chan_of(struct vmbus_server *s, uint32_t raw_id, uint32_t type);
 void chan_send_offer(struct vmbus_chan *ch);
 void chan_handle_open(struct vmbus_server *s, const struct chanmsg *m);
 void chan_handle_close(struct vmbus_server *s, const struct chanmsg *m);
-void chan_handle_modify(struct vmbus_server *s, const struct chanmsg *m);
 void chan_handle_released(struct vmbus_server *s, const struct chanmsg *m);
 void chan_handle_gpadl_header(struct vmbus_server *s, const struct chanmsg *m);
 void chan_handle_gpadl_body(struct vmbus_server *s, const struct chanmsg *m);
 void chan_handle_gpadl_teardown(struct vmbus_server *s, const struct chanmsg *m);
 void chan_force_close(struct vmbus_chan *ch); /* the connection ends */
 void chan_forget_client(struct vmbus_chan *ch); /* after that; frees a revoked channel */
+
+/* server_io.c */
+void chan_io_opened(struct vmbus_chan *ch); /* the client is about to be told */
+void chan_io_ended(struct vmbus_chan *ch); /* the rings are out of use */
+void chan_handle_modify(struct vmbus_server *s, const struct chanmsg *m);

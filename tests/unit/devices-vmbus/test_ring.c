@@ -91,10 +91,10 @@ static bool commit_in(void)
 START_TEST(packet_bytes)
 {
 	static const uint8_t want[] = {
-		6, 0, 2, 0, 3, 0, 0, 0, /* in-band, data at 2, length 3 (x8), no flags */
-		8, 7, 6, 5, 4, 3, 2, 1, /* transaction id */
+		6,   0,	  2,   0, 3, 0, 0, 0, /* in-band, data at 2, length 3 (x8), no flags */
+		8,   7,	  6,   5, 4, 3, 2, 1, /* transaction id */
 		'a', 'b', 'c', 0, 0, 0, 0, 0, /* padded */
-		0, 0, 0, 0, 0, 0, 0, 0, /* trailer: where the packet began */
+		0,   0,	  0,   0, 0, 0, 0, 0, /* trailer: where the packet began */
 	};
 
 	both_ends();
@@ -232,7 +232,8 @@ START_TEST(hostile_indices_fail_the_ring)
 
 		both_ends();
 		set_ctl(VMRING_OUT, bad[i]);
-		ck_assert_int_eq(put("x", 1, 0), -EBADMSG);
+		ck_assert_int_eq(put("x", 1, 0), 0); /* room is known: nobody looks */
+		ck_assert_int_eq(ring_out_commit(&ro, &signal), -EBADMSG);
 		set_ctl(VMRING_OUT, 0);
 		ck_assert_int_eq(put("x", 1, 0), -EBADMSG);
 		ck_assert_int_eq(ring_out_commit(&ro, &signal), -EBADMSG);
@@ -242,8 +243,12 @@ END_TEST
 
 START_TEST(peer_that_reads_ahead_fails_the_ring)
 {
+	bool signal;
+
 	both_ends();
-	set_ctl(VMRING_OUT, 64); /* nothing was written */
+	set_ctl(VMRING_OUT, 64); /* half of that was written */
+	ck_assert_int_eq(put("x", 1, 0), 0);
+	ck_assert_int_eq(ring_out_commit(&ro, &signal), -EBADMSG);
 	ck_assert_int_eq(put("x", 1, 0), -EBADMSG);
 }
 END_TEST
@@ -327,7 +332,8 @@ static void pipes_make(void)
 	for (int i = 0; i < 2; i++) {
 		for (int p = 0; p < PAGES; p++)
 			duplex.pages[i][p] = duplex.data[i][p];
-		m[i] = (struct ring_mem){ .ctl = duplex.ctl[i], .pages = duplex.pages[i],
+		m[i] = (struct ring_mem){ .ctl = duplex.ctl[i],
+					  .pages = duplex.pages[i],
 					  .n_pages = PAGES };
 	}
 	ck_assert_int_eq(pipe_attach(&a, &m[0], &m[1], count_signal, &a_signals), 0);
@@ -426,9 +432,97 @@ START_TEST(pipe_hostile_headers)
 }
 END_TEST
 
+/* A packet as storvsc writes it: one range of two pages, then the request. */
+START_TEST(gpa_direct_in_one_copy)
+{
+	static const uint64_t raw[] = { 0x0001000800050009ull,
+					0x77, /* len 8, data at 5 */
+					0x0000000100000000ull, /* one range */
+					0x0000020000001800ull, /* 6144 bytes from 512 on */
+					0x1234,
+					0x0006000000000000ull,
+					0xabcd };
+	uint8_t buf[64], word[8];
+	struct ring_pkt pkt;
+	bool signal;
+
+	both_ends();
+	for (unsigned i = 0; i < ARRAY_SIZE(raw); i++)
+		le64_store(ring_byte(i * 8), raw[i]);
+	le16_store(ring_byte(2), 5);
+	le16_store(ring_byte(4), 7);
+	le16_store(ring_byte(6), VMPKT_FLAG_COMPLETION);
+	set_ctl(VMRING_IN, 64);
+	ck_assert_int_eq(get(buf, sizeof(buf), &pkt), 0);
+	ck_assert_uint_eq(pkt.type, VMPKT_GPA_DIRECT);
+	ck_assert_uint_eq(pkt.txid, 0x77);
+	ck_assert(pkt.want_completion);
+	ck_assert_uint_eq(pkt.len, 40);
+	ck_assert_uint_eq(pkt.data_off, 24);
+	ck_assert_uint_eq(le32_load(buf + 4), 1);
+	ck_assert_uint_eq(le64_load(buf + 16), 0x1234);
+	ck_assert_uint_eq(le64_load(buf + pkt.data_off + 8), 0xabcd);
+	/* what changes in the ring afterwards does not reach the copy */
+	memset(ring_byte(16), 0xff, 40);
+	ck_assert_uint_eq(le64_load(buf + 16), 0x1234);
+	ck_assert_int_eq(ring_in_commit(&ri, &signal), 0);
+	ck_assert_int_eq(get(word, sizeof(word), &pkt), -EAGAIN);
+}
+END_TEST
+
+START_TEST(batch_has_one_index_update_and_one_signal)
+{
+	struct ring_pkt pkt;
+	uint8_t buf[64];
+	bool signal;
+
+	both_ends();
+	ck_assert_int_eq(ring_in_arm(&ri), 0);
+	for (uint64_t i = 1; i <= 5; i++) {
+		ck_assert_int_eq(put("answer", 6, i), 0);
+		ck_assert_uint_eq(ctl(VMRING_IN), 0);
+	}
+	ck_assert(commit_out());
+	ck_assert_uint_eq(ctl(VMRING_IN), 5 * 32);
+	/* added behind the batch: the get that finds the first five taken sees it */
+	for (uint64_t i = 1; i <= 5; i++) {
+		ck_assert_int_eq(get(buf, sizeof(buf), &pkt), 0);
+		ck_assert_uint_eq(pkt.txid, i);
+		ck_assert_uint_eq(ctl(VMRING_OUT), 0);
+		if (i == 3) {
+			ck_assert_int_eq(put("late", 4, 6), 0);
+			ck_assert(!commit_out());
+		}
+	}
+	ck_assert_int_eq(get(buf, sizeof(buf), &pkt), 0);
+	ck_assert_uint_eq(pkt.txid, 6);
+	ck_assert_int_eq(get(buf, sizeof(buf), &pkt), -EAGAIN);
+	ck_assert_int_eq(ring_in_commit(&ri, &signal), 0);
+	ck_assert(!signal);
+	ck_assert_uint_eq(ctl(VMRING_OUT), 5 * 32 + 32);
+}
+END_TEST
+
+START_TEST(bystander_sees_who_is_owed_a_signal)
+{
+	struct ring_mem mem = mem_make();
+
+	both_ends();
+	ck_assert_int_eq(ring_signal_due(&mem), 0);
+	ck_assert_int_eq(put("x", 1, 0), 0);
+	commit_out();
+	ck_assert_int_eq(ring_signal_due(&mem), 0); /* masked */
+	ck_assert_int_eq(ring_in_arm(&ri), 1);
+	ck_assert_int_eq(ring_signal_due(&mem), 1);
+	set_ctl(VMRING_OUT, 12);
+	ck_assert_int_eq(ring_signal_due(&mem), -EBADMSG);
+}
+END_TEST
+
 UNIT_MAIN("devices/vmbus/ring", packet_bytes, packets_survive_the_wrap, never_fills_completely,
 	  largest_packet, signals_only_on_empty_and_unmasked,
 	  space_signal_once_when_the_wish_is_met, hostile_indices_fail_the_ring,
 	  peer_that_reads_ahead_fails_the_ring, init_refuses_bad_indices_and_sizes,
 	  hostile_packet_headers, pipe_keeps_message_lengths, pipe_full_then_room,
-	  pipe_rearms_a_mask_it_did_not_close, pipe_hostile_headers)
+	  pipe_rearms_a_mask_it_did_not_close, pipe_hostile_headers, gpa_direct_in_one_copy,
+	  batch_has_one_index_update_and_one_signal, bystander_sees_who_is_owed_a_signal)

@@ -18,7 +18,7 @@ static void on_post(void *ctx, uint32_t vp, uint8_t vtl, uint8_t sint, const voi
 	ck_assert_uint_lt(g->n_msgs, VMGUEST_MAX_MSGS);
 	ck_assert_uint_le(len, sizeof(m->raw));
 	ck_assert_uint_eq(vtl, 2);
-	ck_assert_uint_eq(sint, VMBUS_SINT);
+	ck_assert_uint_eq(sint, g->sint);
 	m->vp = vp;
 	m->len = len;
 	memcpy(m->raw, msg, len);
@@ -29,11 +29,11 @@ static void on_signal(void *ctx, uint32_t vp, uint8_t vtl, uint8_t sint, uint16_
 {
 	struct vmguest *g = ctx;
 
-	(void)vp;
 	(void)vtl;
 	(void)sint;
 	for (unsigned i = 0; i < g->n_chans; i++) {
 		if (g->chans[i].id == flag) {
+			g->chans[i].last_vp = vp;
 			g->chans[i].guest_signal = true;
 			g->chans[i].interrupts++;
 		}
@@ -91,14 +91,18 @@ void vmguest_init(struct vmguest *g, uint32_t max_version, uint32_t features)
 	ck_assert_ptr_ne(g->mem, MAP_FAILED);
 	region.host = g->mem;
 	g->next_gpadl = 0xe1e10;
+	g->sint = VMBUS_SINT;
 	ck_assert_int_eq(gmem_create(&region, 1, &g->gm), 0);
 	cfg.gm = g->gm;
+	ck_assert_int_eq(loop_create_epoll(&g->loop), 0);
+	cfg.loop = g->loop;
 	ck_assert_int_eq(vmbus_server_create(&cfg, &g->server), 0);
 }
 
 void vmguest_fini(struct vmguest *g)
 {
 	vmbus_server_destroy(g->server);
+	loop_destroy(g->loop);
 	gmem_destroy(g->gm);
 	(void)munmap(g->mem, VMGUEST_PAGES * (size_t)KEEL_PAGE_SIZE);
 }
@@ -140,9 +144,13 @@ const struct vmguest_msg *vmguest_expect(struct vmguest *g, uint32_t type)
 
 void vmguest_contact(struct vmguest *g, uint32_t version, uint32_t features)
 {
-	const struct vmbus_contact c = { .h.type = VMBUS_INITIATE_CONTACT, .version = version,
-					 .sint = VMBUS_SINT, .vtl = 2, .features = features,
-					 .monitor_p2c = 0x5000, .monitor_c2p = 0x6000 };
+	const struct vmbus_contact c = { .h.type = VMBUS_INITIATE_CONTACT,
+					 .version = version,
+					 .sint = VMBUS_SINT,
+					 .vtl = 2,
+					 .features = features,
+					 .monitor_p2c = 0x5000,
+					 .monitor_c2p = 0x6000 };
 	const struct vmbus_msg_header offers = { .type = VMBUS_REQUEST_OFFERS };
 
 	vmguest_send(g, &c, VMBUS_CONTACT_V1_SIZE);
@@ -194,7 +202,8 @@ struct vmguest_chan *vmguest_find(struct vmguest *g, const struct guid *id)
 
 uint32_t vmguest_gpadl(struct vmguest *g, uint32_t chan, uint32_t n_pages, uint32_t *ret_page)
 {
-	struct vmbus_gpadl_header h = { .h.type = VMBUS_GPADL_HEADER, .chan_id = chan,
+	struct vmbus_gpadl_header h = { .h.type = VMBUS_GPADL_HEADER,
+					.chan_id = chan,
 					.gpadl = ++g->next_gpadl,
 					.range_bytes = (uint16_t)((n_pages + 1) * 8),
 					.range_count = 1 };
@@ -228,12 +237,13 @@ static void guest_signals(void *transport)
 	c->host_signal = true;
 }
 
-static void attach(struct vmguest *g, struct vmguest_chan *c, uint32_t page, uint32_t pages_each)
+void vmguest_attach(struct vmguest *g, struct vmguest_chan *c, uint32_t page, uint32_t pages_each)
 {
 	uint8_t *base = g->mem + (size_t)page * KEEL_PAGE_SIZE;
 	struct ring_mem out = { .ctl = base, .pages = c->pages, .n_pages = pages_each - 1 };
 	struct ring_mem in = { .ctl = base + (size_t)pages_each * KEEL_PAGE_SIZE,
-			       .pages = c->pages + pages_each, .n_pages = pages_each - 1 };
+			       .pages = c->pages + pages_each,
+			       .n_pages = pages_each - 1 };
 
 	ck_assert_uint_le(pages_each * 2, ARRAY_SIZE(c->pages));
 	for (uint32_t i = 0; i + 1 < pages_each; i++) {
@@ -245,7 +255,9 @@ static void attach(struct vmguest *g, struct vmguest_chan *c, uint32_t page, uin
 
 bool vmguest_open(struct vmguest *g, struct vmguest_chan *c, uint32_t pages_each)
 {
-	struct vmbus_open o = { .h.type = VMBUS_OPEN_CHANNEL, .chan_id = c->id, .open_id = 7,
+	struct vmbus_open o = { .h.type = VMBUS_OPEN_CHANNEL,
+				.chan_id = c->id,
+				.open_id = 7,
 				.downstream_page = pages_each };
 	struct vmbus_open_result res;
 	const struct vmguest_msg *m;
@@ -254,7 +266,7 @@ bool vmguest_open(struct vmguest *g, struct vmguest_chan *c, uint32_t pages_each
 	c->gpadl = o.ring_gpadl = vmguest_gpadl(g, c->id, 2 * pages_each, &page);
 	m = vmguest_expect(g, VMBUS_GPADL_CREATED);
 	ck_assert_uint_eq(le32_load(m->raw + 16), 0);
-	attach(g, c, page, pages_each);
+	vmguest_attach(g, c, page, pages_each);
 	vmguest_send(g, &o, VMBUS_OPEN_V1_SIZE);
 	m = vmguest_expect(g, VMBUS_OPEN_CHANNEL_RESULT);
 	ck_assert_uint_eq(m->len, sizeof(res));

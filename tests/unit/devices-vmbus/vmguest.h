@@ -5,12 +5,14 @@
  */
 #pragma once
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "gmem.h"
 #include "guid.h"
+#include "loop.h"
 #include "pipe.h"
 #include "server.h"
 
@@ -32,8 +34,9 @@ struct vmguest_chan {
 	struct pipe pipe; /* the guest's end */
 	void *pages[64];
 	bool host_signal; /* the host must look */
-	bool guest_signal; /* the guest was interrupted */
-	unsigned interrupts;
+	atomic_bool guest_signal; /* the guest was interrupted */
+	atomic_uint interrupts;
+	uint32_t last_vp; /* where the last interrupt went */
 	bool open;
 };
 
@@ -43,6 +46,8 @@ struct vmguest {
 	uint32_t next_page;
 	uint32_t next_gpadl;
 	struct vmbus_server *server;
+	struct loop *loop; /* of the server; runs when the test polls it */
+	uint8_t sint; /* where messages are expected */
 	struct vmguest_msg msgs[VMGUEST_MAX_MSGS]; /* what the server posted, oldest first */
 	unsigned n_msgs;
 	uint32_t ports[VMBUS_MAX_CHANNELS];
@@ -76,6 +81,9 @@ uint32_t vmguest_gpadl(struct vmguest *g, uint32_t chan, uint32_t n_pages, uint3
 
 /* GPADL and OPEN; true when the result is success. The guest's pipe is attached. */
 bool vmguest_open(struct vmguest *g, struct vmguest_chan *c, uint32_t pages_each);
+
+/* The guest's end of rings that begin at this page. */
+void vmguest_attach(struct vmguest *g, struct vmguest_chan *c, uint32_t page, uint32_t pages_each);
 
 /* Deliver signals both ways until there are none. */
 void vmguest_step(struct vmguest *g);

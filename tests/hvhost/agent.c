@@ -13,9 +13,11 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "disk_opt.h"
 #include "link.h"
 #include "log.h"
 #include "log_format.h"
+#include "outer.h"
 #include "record.h"
 #include "session.h"
 #include "vsock_host.h"
@@ -28,6 +30,7 @@ struct agent {
 	struct link *link;
 	struct session_cfg cfg;
 	char image[256], cmdline[4096], vsock[108];
+	struct disk_opt disks[DISK_OPT_MAX];
 	bool configured, no_reboot, running, finished;
 	bool record, vtl2_log;
 	bool dial; /* VTL2's connections to the host go through the front end */
@@ -83,6 +86,17 @@ static void set_text(char *dst, size_t size, const char *src)
 	snprintf(dst, size, "%s", src);
 }
 
+static void config_disk(struct agent *a, const char *text)
+{
+	char why[256];
+	unsigned n = a->cfg.n_disks;
+
+	if (n == DISK_OPT_MAX || disk_opt_parse(text, n, &a->disks[n], why, sizeof(why)) < 0)
+		return; /* the front end has parsed it, too */
+	outer_disk_path(a->disks[n].path, sizeof(a->disks[n].path));
+	a->cfg.n_disks++;
+}
+
 static void config_line(struct agent *a, char *key, char *val)
 {
 	if (strcmp(key, "image") == 0)
@@ -99,6 +113,8 @@ static void config_line(struct agent *a, char *key, char *val)
 		a->record = *val == '1';
 	else if (strcmp(key, "dial") == 0)
 		a->dial = *val == '1';
+	else if (strcmp(key, "disk") == 0)
+		config_disk(a, val);
 	else if (strcmp(key, "vps") == 0)
 		a->cfg.vps = (uint32_t)strtoul(val, NULL, 10);
 	else if (strcmp(key, "memory") == 0)
@@ -207,6 +223,7 @@ static void configure(struct agent *a, const char *text)
 	}
 	free(copy);
 	a->cfg.image_path = a->image;
+	a->cfg.disks = a->disks;
 	a->cfg.vtl2_cmdline = a->cmdline;
 	a->cfg.vsock_path = a->vsock[0] ? a->vsock : NULL;
 	log_init(a->level, false, log_to_pipe, a);

@@ -20,6 +20,7 @@
 #include "agent.h"
 #include "cleanup.h"
 #include "core_files.h"
+#include "disk_files.h"
 #include "exec.h"
 #include "link.h"
 #include "outer.h"
@@ -54,6 +55,8 @@ struct front {
 	unsigned resets;
 	struct summary sum;
 	struct core_files cores;
+	struct disk_opt *disks; /* of o->n_disks */
+	struct disk_files files;
 	uint8_t *held;
 	size_t held_len;
 	bool streaming; /* output goes straight to stdout: no repeat any more */
@@ -295,6 +298,8 @@ static int start_agent(struct front *f, int *ret_fd)
 	struct outer_cfg cfg = { .dir = f->o->outer_dir,
 				 .image = f->o->image,
 				 .guest_bytes = f->o->memory_bytes,
+				 .disks = f->disks,
+				 .n_disks = f->o->n_disks,
 				 .log_fd = f->log_fd };
 
 	int r;
@@ -308,25 +313,44 @@ static int start_agent(struct front *f, int *ret_fd)
 	return r;
 }
 
+/* In the outer VM a file is a virtio disk with a number of ours. */
+static void add_disk_lines(const struct front *f, char *buf, size_t size)
+{
+	char text[DISK_OPT_TEXT];
+
+	for (unsigned i = 0; i < f->o->n_disks; i++) {
+		struct disk_opt d = f->disks[i];
+		size_t len = strlen(buf);
+
+		if (f->tcg && d.path[0])
+			snprintf(d.path, sizeof(d.path), OUTER_DISK_PREFIX OUTER_DISK_SERIAL, i);
+		disk_opt_format(&d, text);
+		snprintf(buf + len, size - len, "disk=%s\n", text);
+	}
+}
+
 static int send_config(struct front *f)
 {
 	const struct opts *o = f->o;
 	/* In the outer VM the image is its disk and the socket is a private one we connect to. */
 	const char *vsock = !o->vtl2_vsock ? "" : f->tcg ? "/run/vtl2.vsock" : o->vtl2_vsock;
-	char buf[5632];
-	int n = snprintf(buf, sizeof(buf),
-			 "image=%s\nvps=%u\nmemory=%llu\ncmdline=%s\nfaithful=%d\n"
-			 "isolation=%d\nno_reboot=%d\n"
-			 "com2=%d\nvsock=%s\nconsole=%d\ndial=%d\nrecord=%d\n"
-			 "vtl2_log=%d\nvtl2_log_json=%d\n",
-			 f->tcg ? "/dev/vda" : o->image, o->vps,
-			 (unsigned long long)o->memory_bytes, o->vtl2_cmdline, o->faithful,
-			 (int)o->isolation, o->no_reboot, !o->no_com2, vsock, o->vtl2_console,
-			 f->tcg, o->record_path != NULL, o->vtl2_log_path != NULL,
-			 o->vtl2_log_json);
+	auto_free char *buf = malloc(LINK_MAX_PAYLOAD);
+	int n;
 
-	if (n < 0 || (size_t)n >= sizeof(buf))
+	if (!buf)
+		return -ENOMEM;
+	n = snprintf(buf, LINK_MAX_PAYLOAD,
+		     "image=%s\nvps=%u\nmemory=%llu\ncmdline=%s\nfaithful=%d\n"
+		     "isolation=%d\nno_reboot=%d\n"
+		     "com2=%d\nvsock=%s\nconsole=%d\ndial=%d\nrecord=%d\n"
+		     "vtl2_log=%d\nvtl2_log_json=%d\n",
+		     f->tcg ? "/dev/vda" : o->image, o->vps, (unsigned long long)o->memory_bytes,
+		     o->vtl2_cmdline, o->faithful, (int)o->isolation, o->no_reboot, !o->no_com2,
+		     vsock, o->vtl2_console, f->tcg, o->record_path != NULL,
+		     o->vtl2_log_path != NULL, o->vtl2_log_json);
+	if (n < 0 || (size_t)n + o->n_disks * (DISK_OPT_TEXT + 8) > LINK_MAX_PAYLOAD)
 		return -E2BIG;
+	add_disk_lines(f, buf, LINK_MAX_PAYLOAD);
 	return link_control(f->link, LINK_CONFIG, 0, buf);
 }
 
@@ -565,11 +589,10 @@ static int open_vtl2_log(struct front *f)
 
 	if (!path)
 		return 0;
-	f->vtl2_log_fd = strcmp(path, "-") ? open(path,
-						  O_WRONLY | O_CREAT | O_TRUNC | O_APPEND |
-							  O_CLOEXEC,
-						  0644) :
-					     dup(STDERR_FILENO);
+	f->vtl2_log_fd =
+		strcmp(path, "-")
+			? open(path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0644)
+			: dup(STDERR_FILENO);
 	if (f->vtl2_log_fd < 0) {
 		say("cannot write the paravisor's log %s: %s", path, strerror(errno));
 		return -errno;
@@ -616,6 +639,28 @@ static int open_things(struct front *f)
 	return f->held && f->sig_fd >= 0 ? 0 : -ENOMEM;
 }
 
+static int open_disks(struct front *f)
+{
+	char why[DISK_OPT_PATH + 256];
+	unsigned n = f->o->n_disks;
+	int r = 0;
+
+	if (!n)
+		return 0;
+	f->disks = calloc(n, sizeof(*f->disks));
+	if (!f->disks)
+		return -ENOMEM;
+	for (unsigned i = 0; i < n && r == 0; i++)
+		r = disk_opt_parse(f->o->disk[i], i, &f->disks[i], why, sizeof(why));
+	if (r == 0)
+		r = disk_opt_check(f->disks, n, why, sizeof(why));
+	if (r == 0)
+		r = disk_files_open(f->disks, n, &f->files, why, sizeof(why));
+	if (r < 0)
+		say("%s", why);
+	return r;
+}
+
 static int choose_host(struct front *f)
 {
 	const char *why = NULL;
@@ -647,6 +692,8 @@ static void close_things(struct front *f)
 	if (f->vtl2_log_fd >= 0)
 		(void)close(f->vtl2_log_fd);
 	outer_fini(&f->outer);
+	disk_files_close(&f->files);
+	free(f->disks);
 	free(f->held);
 }
 
@@ -654,7 +701,7 @@ static int run(struct front *f)
 {
 	int status;
 
-	if (choose_host(f) < 0 || open_things(f) < 0)
+	if (choose_host(f) < 0 || open_disks(f) < 0 || open_things(f) < 0)
 		return STATUS_FAILED;
 	f->streaming = !f->tcg;
 	if (f->o->timeout_s)

@@ -21,6 +21,20 @@ static const char help_text[] =
 	"  --vps N              virtual processors (default 2)\n"
 	"  --memory SIZE        VTL0 memory, e.g. 512M or 2G (default 512M); VTL2's comes on top\n"
 	"  --vtl2-cmdline TEXT  host text for VTL2's kernel command line\n"
+	"  --disk FILE[,OPT...] a disk for the guest, kept in FILE (a raw image or block device) or in\n"
+	"                       ram:SIZE; may be repeated. VTL2 gets it as an NVMe namespace and gives\n"
+	"                       it to the guest in the order of the options, the first as LUN 0. OPT:\n"
+	"                         as=scsi|nvme|ide  what the guest sees (default scsi)\n"
+	"                         ro                it cannot be written\n"
+	"                         dvd               a DVD drive with this medium (scsi and ide)\n"
+	"                         id=NAME           its name in messages and for control (default\n"
+	"                                           disk0, disk1, ...)\n"
+	"                         on=N              on VTL2's NVMe controller N, with other disks\n"
+	"                                           (default: a controller of its own)\n"
+	"                         later             not there at first, until disk-add\n"
+	"                       A comma in FILE is written twice. Writes go to FILE: work on a copy to\n"
+	"                       keep the original. What the guest has flushed survives the end of\n"
+	"                       hvhost, however that comes.\n"
 	"  --exec SCRIPT        run SCRIPT as root in the guest through its exec agent on COM2, print\n"
 	"                       its output, power off, exit with its status\n"
 	"  --until-power-off    do not read the terminal; end when the guest powers off\n"
@@ -108,6 +122,7 @@ enum {
 	O_VPS,
 	O_MEMORY,
 	O_CMDLINE,
+	O_DISK,
 	O_EXEC,
 	O_UNTIL_OFF,
 	O_NO_REBOOT,
@@ -133,6 +148,7 @@ static const struct option long_opts[] = {
 	{ "vps", required_argument, NULL, O_VPS },
 	{ "memory", required_argument, NULL, O_MEMORY },
 	{ "vtl2-cmdline", required_argument, NULL, O_CMDLINE },
+	{ "disk", required_argument, NULL, O_DISK },
 	{ "exec", required_argument, NULL, O_EXEC },
 	{ "until-power-off", no_argument, NULL, O_UNTIL_OFF },
 	{ "no-reboot", no_argument, NULL, O_NO_REBOOT },
@@ -166,6 +182,22 @@ static int parse_memory(const char *text, uint64_t *ret_bytes)
 	return 0;
 }
 
+/* Says itself what is wrong: -EBADMSG. Everything is parsed again where it is needed. */
+static int add_disk(struct opts *o, const char *text)
+{
+	char why[1400];
+	struct disk_opt d;
+
+	if (o->n_disks == DISK_OPT_MAX)
+		snprintf(why, sizeof(why), "at most %u disks are possible", DISK_OPT_MAX);
+	else if (disk_opt_parse(text, o->n_disks, &d, why, sizeof(why)) == 0) {
+		o->disk[o->n_disks++] = text;
+		return 0;
+	}
+	fprintf(stderr, "hvhost: --disk %s: %s; see hvhost run --help\n", text, why);
+	return -EBADMSG;
+}
+
 static int apply(struct opts *o, int opt, const char *arg)
 {
 	switch (opt) {
@@ -179,6 +211,8 @@ static int apply(struct opts *o, int opt, const char *arg)
 	case O_CMDLINE:
 		o->vtl2_cmdline = arg;
 		return strchr(arg, '\n') ? -EINVAL : 0;
+	case O_DISK:
+		return add_disk(o, arg);
 	case O_EXEC:
 		o->exec = arg;
 		return 0;
@@ -249,6 +283,8 @@ int opts_parse(int argc, char **argv, struct opts *ret_opts)
 			fputs(help_text, stdout);
 			return 1;
 		}
+		if (r == -EBADMSG)
+			return -EINVAL;
 		if (r < 0 && opt == '?') {
 			fprintf(stderr,
 				"hvhost: unknown option or missing value: %s; see hvhost run --help\n",

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "disk_opt.h"
 #include "macros.h"
 #include "session.h"
 
@@ -31,6 +32,8 @@ struct opts {
 	bool no_reboot;
 	bool no_com2; /* the guest has no exec agent: leave COM2 unconnected */
 	bool summary; /* print phases and exit counts at the end */
+	const char *disk[DISK_OPT_MAX]; /* texts that disk_opt_parse() takes */
+	unsigned n_disks;
 	bool until_power_off; /* no input from the terminal: end when the guest does */
 };
 

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,7 @@
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "disk_opt.h"
 
 /*
  * The first series whose emulated SVM changes its word of pending interrupts atomically. Older ones
@@ -112,11 +114,122 @@ static void place_fds(int link_fd, const struct outer *mine)
 	}
 }
 
+#define QEMU_ARGS (64 + 4 * DISK_OPT_MAX)
+#define DRIVE_TEXT (2 * DISK_OPT_PATH + 160)
+
+/* Command line of QEMU, made and used in the child: nothing of it is freed. */
+struct args {
+	char *v[QEMU_ARGS];
+	unsigned n;
+};
+
+static void add(struct args *a, const char *fmt, ...) printf_like(2, 3);
+static void add(struct args *a, const char *fmt, ...)
+{
+	char text[DRIVE_TEXT];
+	va_list ap;
+
+	va_start(ap, fmt);
+	(void)vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	if (a->n == QEMU_ARGS - 1 || !(a->v[a->n++] = strdup(text)))
+		_exit(126);
+}
+
+static void add_words(struct args *a, const char *const *words, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		add(a, "%s", words[i]);
+}
+
+/* A comma within a value is written twice. */
+static void quote(const char *path, char *ret_text)
+{
+	for (; *path; path++) {
+		if (*path == ',')
+			*ret_text++ = ',';
+		*ret_text++ = *path;
+	}
+	*ret_text = 0;
+}
+
+/* What hvhost flushes in the outer VM, QEMU flushes to the file: cache=writeback. */
+static void add_drives(struct args *a, const struct outer_cfg *cfg)
+{
+	char path[2 * DISK_OPT_PATH];
+
+	add(a, "-drive");
+	add(a, "file=%s,format=raw,if=virtio,readonly=on", cfg->image);
+	for (unsigned i = 0; i < cfg->n_disks; i++) {
+		const struct disk_opt *d = &cfg->disks[i];
+
+		if (!d->path[0])
+			continue;
+		quote(d->path, path);
+		add(a, "-drive");
+		add(a, "file=%s,format=raw,if=none,id=disk%u,cache=writeback,discard=unmap%s", path,
+		    i, d->read_only ? ",readonly=on" : "");
+		add(a, "-device");
+		add(a, "virtio-blk-pci,drive=disk%u,serial=" OUTER_DISK_SERIAL, i, i);
+	}
+}
+
+static void build_command(struct args *a, const struct outer_cfg *cfg, const char *kernel,
+			  const char *initrd)
+{
+	static const char *const machine[] = { QEMU,
+					       "-accel",
+					       "tcg,thread=multi",
+					       "-machine",
+					       "q35",
+					       "-cpu",
+					       "max",
+					       "-smp",
+					       OUTER_CPUS,
+					       "-nodefaults",
+					       "-no-user-config",
+					       "-display",
+					       "none",
+					       "-monitor",
+					       "none",
+					       "-chardev",
+					       "file,id=console,path=/proc/self/fd/5,append=on",
+					       "-serial",
+					       "chardev:console",
+					       "-d",
+					       "cpu_reset",
+					       "-D",
+					       "/proc/self/fd/4",
+					       "-no-reboot",
+					       "-append",
+					       "console=ttyS0 quiet mitigations=off panic=-1 "
+					       "no_timer_check" };
+	static const char *const link[] = {
+		"-device",  "isa-debug-exit,iobase=0x501,iosize=4",
+		"-device",  "virtio-serial-pci",
+		"-chardev", "socket,id=link,fd=3",
+		"-device",  "virtserialport,chardev=link,name=keel.link"
+	};
+	uint64_t mib = cfg->guest_bytes >> 20;
+
+	for (unsigned i = 0; i < cfg->n_disks; i++)
+		mib += cfg->disks[i].ram_bytes >> 20;
+	add_words(a, machine, ARRAY_SIZE(machine));
+	add(a, "-m");
+	add(a, "%lluM", (unsigned long long)mib + OUTER_MARGIN_MIB);
+	add(a, "-kernel");
+	add(a, "%s", kernel);
+	add(a, "-initrd");
+	add(a, "%s", initrd);
+	add_drives(a, cfg);
+	add_words(a, link, ARRAY_SIZE(link));
+}
+
 static _Noreturn void exec_qemu(const struct outer_cfg *cfg, const char *kernel, const char *initrd,
 				int link_fd, const struct outer *mine, pid_t parent)
 {
-	char mem[32], drive[512];
 	int null = open("/dev/null", O_RDWR);
+	struct args args = { .n = 0 };
 
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != parent)
@@ -127,18 +240,8 @@ static _Noreturn void exec_qemu(const struct outer_cfg *cfg, const char *kernel,
 	if (cfg->log_fd >= 0)
 		(void)dup2(cfg->log_fd, 2);
 	place_fds(link_fd, mine);
-	snprintf(mem, sizeof(mem), "%lluM",
-		 (unsigned long long)(cfg->guest_bytes >> 20) + OUTER_MARGIN_MIB);
-	snprintf(drive, sizeof(drive), "file=%s,format=raw,if=virtio,readonly=on", cfg->image);
-	execlp(QEMU, QEMU, "-accel", "tcg,thread=multi", "-machine", "q35", "-cpu", "max", "-m",
-	       mem, "-smp", OUTER_CPUS, "-nodefaults", "-no-user-config", "-display", "none",
-	       "-monitor", "none", "-chardev", "file,id=console,path=/proc/self/fd/5,append=on",
-	       "-serial", "chardev:console", "-d", "cpu_reset", "-D", "/proc/self/fd/4",
-	       "-no-reboot", "-kernel", kernel, "-initrd", initrd, "-append",
-	       "console=ttyS0 quiet mitigations=off panic=-1 no_timer_check", "-drive", drive,
-	       "-device", "isa-debug-exit,iobase=0x501,iosize=4", "-device", "virtio-serial-pci",
-	       "-chardev", "socket,id=link,fd=3", "-device",
-	       "virtserialport,chardev=link,name=keel.link", (char *)NULL);
+	build_command(&args, cfg, kernel, initrd);
+	(void)execvp(QEMU, args.v);
 	fprintf(stderr, "hvhost: cannot start " QEMU ": %s\n", strerror(errno));
 	_exit(126);
 }

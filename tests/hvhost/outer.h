@@ -8,10 +8,17 @@
 
 #include "macros.h"
 
+#define OUTER_DISK_PREFIX "virtio:" /* of a path that is a serial number in the outer VM */
+#define OUTER_DISK_SERIAL "keel-disk-%u" /* of the virtio disk with that number */
+
+struct disk_opt;
+
 struct outer_cfg {
 	const char *dir; /* holds vmlinuz and initramfs.cpio */
 	const char *image;
 	uint64_t guest_bytes; /* VTL0 memory: the outer VM gets that and a margin */
+	const struct disk_opt *disks; /* those with a path are given to it */
+	unsigned n_disks;
 	int log_fd; /* QEMU's complaints; -1 = stderr */
 };
 
@@ -44,3 +51,9 @@ bool outer_is_emulator_fault(const struct outer *outer, int wait_status, bool en
 
 /* Append the outer kernel's console to the log. */
 void outer_copy_console(const struct outer *outer, int log_fd);
+
+/**
+ * outer_disk_path - inside the outer VM: the device behind OUTER_DISK_PREFIX and a serial number
+ * Any other path stays as it is, and so does that of a disk that is not there.
+ */
+void outer_disk_path(char *path, size_t size);

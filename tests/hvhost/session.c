@@ -236,6 +236,11 @@ static int check_cfg(struct session *s)
 			 cfg->vps, SESSION_MAX_VPS);
 		return -EINVAL;
 	}
+	if (cfg->n_disks) {
+		snprintf(s->rep->text, sizeof(s->rep->text),
+			 "--disk: VTL2 cannot be given disks by this hvhost");
+		return -EOPNOTSUPP;
+	}
 	return 0;
 }
 

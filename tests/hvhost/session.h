@@ -22,6 +22,8 @@ enum session_isolation {
 	SESSION_ISO_VBS, /* memory is private from the host unless VTL2 shares it */
 };
 
+struct disk_opt;
+
 struct session_cfg {
 	const char *image_path; /* IGVM file, or a block device that holds one */
 	uint32_t vps; /* 1..SESSION_MAX_VPS */
@@ -37,6 +39,8 @@ struct session_cfg {
 	int core_fd; /* crash dumps of VTL2 and its last words go there (core_stream.h); -1: none */
 	int vtl2_log_fd; /* the paravisor's log, a line per record; does not block; -1 = none */
 	bool vtl2_log_json; /* records as JSON instead of text */
+	const struct disk_opt *disks; /* stay valid; paths are those of this machine */
+	unsigned n_disks;
 	int stop_fd; /* becomes readable: end the session */
 	bool faithful; /* MMIO intercepts carry the guest's real instruction bytes */
 	enum session_isolation isolation;

@@ -498,7 +498,7 @@ START_TEST(assigned_nonsense)
 	m->bar[0].len = 0x20000;
 	ck_assert_uint_eq(ask_status(buf, sizeof(buf)), VPCI_BAD_DATA);
 	m->bar[0].len = 0;
-	m->bar[4].addr = 0x1f8020000;
+	m->bar[4] = (struct vpci_resource){ .type = 3, .addr = 0x1f8020000, .len = 0x1000 };
 	ck_assert_uint_eq(ask_status(buf, sizeof(buf)), VPCI_BAD_DATA);
 	m->bar[4] = (struct vpci_resource){ .type = 7, .len = 1 };
 	ck_assert_uint_eq(ask_status(buf, sizeof(buf)), VPCI_BAD_DATA);

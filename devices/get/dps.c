@@ -22,22 +22,43 @@ struct field {
 };
 
 #define AT(m) .off = offsetof(struct dps, m)
-#define BOOL(n, m) { .name = n, .kind = F_BOOL, AT(m) }
-#define BOOL_REQ(n, m) { .name = n, .kind = F_BOOL, .required = true, AT(m) }
-#define U8(n, m, mx) { .name = n, .kind = F_U8, .max = mx, AT(m) }
-#define U16(n, m) { .name = n, .kind = F_U16, .max = UINT16_MAX, AT(m) }
-#define STR(n, m) { .name = n, .kind = F_STRING, AT(m) }
-#define ENUM(n, m, nm) { .name = n, .kind = F_ENUM, .names = nm, AT(m) }
-#define BYTES(n, m) \
-	{ .name = n, .kind = F_BYTES, AT(m), .len_off = offsetof(struct dps, m##_len) }
+#define BOOL(n, m)                               \
+	{                                        \
+		.name = n, .kind = F_BOOL, AT(m) \
+	}
+#define BOOL_REQ(n, m)                                             \
+	{                                                          \
+		.name = n, .kind = F_BOOL, .required = true, AT(m) \
+	}
+#define U8(n, m, mx)                                      \
+	{                                                 \
+		.name = n, .kind = F_U8, .max = mx, AT(m) \
+	}
+#define U16(n, m)                                                  \
+	{                                                          \
+		.name = n, .kind = F_U16, .max = UINT16_MAX, AT(m) \
+	}
+#define STR(n, m)                                  \
+	{                                          \
+		.name = n, .kind = F_STRING, AT(m) \
+	}
+#define ENUM(n, m, nm)                                        \
+	{                                                     \
+		.name = n, .kind = F_ENUM, .names = nm, AT(m) \
+	}
+#define BYTES(n, m)                                                                         \
+	{                                                                                   \
+		.name = n, .kind = F_BYTES, AT(m), .len_off = offsetof(struct dps, m##_len) \
+	}
 
 static const char *const template_names[] = { "None", "MicrosoftWindows",
 					      "MicrosoftUEFICertificateAuthority", NULL };
 static const char *const boot_names[] = { "Floppy", "Optical", "HardDrive", "Network", NULL };
 static const char *const lifetime_names[] = { "Default", "ReprovisionOnFailure", "Reprovision",
 					      "Ephemeral", NULL };
-static const char *const encryption_names[] = { "Auto", "None", "GspById", "GspKey",
-						"HardwareSealing", NULL };
+static const char *const encryption_names[] = {
+	"Auto", "None", "GspById", "GspKey", "HardwareSealing", NULL
+};
 static const char *const sealing_names[] = { "None", "Hash", "Signer", NULL };
 
 static const struct field v1_fields[] = {
@@ -133,51 +154,14 @@ static const struct field dynamic_smbios_fields[] = {
 
 /* ---- single values --------------------------------------------------------------------------- */
 
-static int hex_val(char c)
-{
-	return c >= '0' && c <= '9' ? c - '0' :
-	       c >= 'a' && c <= 'f' ? c - 'a' + 10 :
-	       c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
-/* 8-4-4-4-12 hex digits, braces allowed. */
-static int guid_parse(const char *text, struct guid *ret_g)
-{
-	size_t len = strlen(text);
-	uint8_t b[16];
-	size_t n = 0;
-
-	if (len == GUID_STR_LEN + 2 && text[0] == '{' && text[len - 1] == '}')
-		text++;
-	else if (len != GUID_STR_LEN)
-		return -EBADMSG;
-	for (size_t i = 0; i < GUID_STR_LEN;) {
-		int hi, lo;
-
-		if (i == 8 || i == 13 || i == 18 || i == 23) {
-			if (text[i++] != '-')
-				return -EBADMSG;
-			continue;
-		}
-		hi = hex_val(text[i]);
-		lo = hex_val(text[i + 1]);
-		if (hi < 0 || lo < 0)
-			return -EBADMSG;
-		b[n++] = (uint8_t)(hi << 4 | lo);
-		i += 2;
-	}
-	*ret_g = (struct guid){ .d1 = be32_load(b), .d2 = (uint16_t)(b[4] << 8 | b[5]),
-				.d3 = (uint16_t)(b[6] << 8 | b[7]) };
-	memcpy(ret_g->d4, b + 8, sizeof(ret_g->d4));
-	return 0;
-}
-
 static int get_guid(const struct json *j, uint32_t node, struct guid *ret_g)
 {
 	char text[GUID_STR_LEN + 4];
 	int r = json_string(j, node, text, sizeof(text));
 
-	return r < 0 ? r : guid_parse(text, ret_g);
+	if (r < 0)
+		return r;
+	return guid_parse(text, strlen(text), ret_g) ? 0 : -EBADMSG;
 }
 
 static int get_enum(const struct json *j, uint32_t node, const char *const *names, int *ret_val)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "get_cli.h"
 
+#include "get_modify.h"
 #include "inspect.h"
 #include "le.h"
 #include "log.h"
@@ -51,7 +52,8 @@ struct get_cli {
 	_Atomic uint64_t dropped;
 
 	/* Counters, the loop's thread only. */
-	uint64_t n_requests, n_answers, n_notes_out, n_notes_in;
+	uint64_t n_requests, n_answers, n_notes_out, n_notes_in, n_vpci;
+	struct get_modify modify;
 
 	uint8_t rx[GET_MAX_MESSAGE];
 	uint8_t tx[GET_MAX_MESSAGE];
@@ -168,7 +170,8 @@ static int send_notes(struct get_cli *gc)
 
 static int send_request(struct get_cli *gc)
 {
-	const struct get_header h = { .version = GET_HEADER_VERSION, .type = GET_HOST_REQUEST,
+	const struct get_header h = { .version = GET_HEADER_VERSION,
+				      .type = GET_HOST_REQUEST,
 				      .id = gc->queue[gc->first].id };
 	int r = send_now(gc, &h, sizeof(h));
 
@@ -177,8 +180,8 @@ static int send_request(struct get_cli *gc)
 	gc->in_flight = true;
 	gc->n_requests++;
 	if (gc->cfg.request_timeout_ms)
-		loop_timer_arm(&gc->timeout, loop_now_ns() +
-			       (uint64_t)gc->cfg.request_timeout_ms * 1000000);
+		loop_timer_arm(&gc->timeout,
+			       loop_now_ns() + (uint64_t)gc->cfg.request_timeout_ms * 1000000);
 	return 1;
 }
 
@@ -214,7 +217,7 @@ static void check_flush(void *ctx)
 
 	if (!gc->flush_done || gc->state != STATE_READY)
 		return;
-	r = gc->count || note_peek(gc) ? 0 : pipe_drained(gc->cfg.pipe);
+	r = gc->count || gc->modify.reply_len || note_peek(gc) ? 0 : pipe_drained(gc->cfg.pipe);
 	if (r < 0)
 		fail(gc, r, "channel broken");
 	else if (r)
@@ -223,9 +226,20 @@ static void check_flush(void *ctx)
 		loop_timer_arm(&gc->flush_timer, loop_now_ns() + DRAIN_POLL_NS);
 }
 
+static bool send_modify_reply(struct get_cli *gc)
+{
+	if (gc->modify.reply_len) {
+		if (send_now(gc, gc->modify.reply, gc->modify.reply_len) <= 0)
+			return false;
+		gc->modify.reply_len = 0;
+		gc->n_notes_out++;
+	}
+	return true;
+}
+
 static void pump(struct get_cli *gc)
 {
-	if (gc->state != STATE_READY || send_notes(gc) <= 0)
+	if (gc->state != STATE_READY || !send_modify_reply(gc) || send_notes(gc) <= 0)
 		return;
 	if (!gc->in_flight && gc->count && send_request(gc) <= 0)
 		return;
@@ -258,7 +272,8 @@ static void on_time(struct get_cli *gc, const uint8_t *msg, size_t len)
 	if (len != sizeof(rsp))
 		return fail(gc, -EPROTO, "bad answer to TIME");
 	memcpy(&rsp, msg, sizeof(rsp));
-	t = (struct get_cli_time){ .vm_reference_time = rsp.vm_reference_time, .utc = rsp.utc,
+	t = (struct get_cli_time){ .vm_reference_time = rsp.vm_reference_time,
+				   .utc = rsp.utc,
 				   .bias_minutes = rsp.bias_minutes,
 				   .daylight_saving = rsp.daylight_saving,
 				   .taken_ns = loop_now_ns() };
@@ -354,41 +369,45 @@ static void on_response(struct get_cli *gc, const struct get_header *h, const ui
 	}
 }
 
-/* Say that this cannot be done, in the form that the host waits for. */
-static void refuse_settings(struct get_cli *gc)
+/* New settings: to the owner, one document at a time. */
+static void on_modify(struct get_cli *gc, uint16_t id, const uint8_t *msg, size_t len)
 {
-	static const char text[] =
-		"[{\"error_id\":\"Configuration.NotSupported\",\"message\":\"settings cannot be "
-		"changed while the VM runs\",\"file_name\":\"get_cli.c\",\"line\":0}]";
-	uint8_t msg[sizeof(struct get_result_text) + sizeof(text) - 1];
-	const struct get_result_text h = { .h = { GET_HEADER_VERSION, GET_HOST_NOTIFICATION,
-						  GET_HN_MODIFY_SETTINGS_COMPLETED },
-					   .status = 1,
-					   .size = sizeof(text) - 1 };
+	static const char nobody[] =
+		"[{\"error_id\":\"Underhill.InternalFailure\",\"message\":\"settings cannot be "
+		"changed now\",\"file_name\":\"get_cli\",\"line\":0}]";
+	int r = get_modify_take(&gc->modify, id, msg, len);
 
-	memcpy(msg, &h, sizeof(h));
-	memcpy(msg + sizeof(h), text, sizeof(text) - 1);
-	(void)send_now(gc, msg, sizeof(msg));
+	if (r < 0)
+		return fail(gc, r, "bad MODIFY_VTL2_SETTINGS");
+	if (r && gc->cfg.ops->modify_settings)
+		gc->cfg.ops->modify_settings(gc->cfg.ctx, gc->modify.buf, gc->modify.len);
+	else if (r)
+		get_modify_done(&gc->modify, false, nobody);
+}
+
+void get_cli_modify_done(struct get_cli *gc, bool ok, const char *json)
+{
+	if (!gc->modify.busy)
+		return;
+	get_modify_done(&gc->modify, ok, json);
+	loop_post(gc->cfg.loop, &gc->work);
 }
 
 static void refuse_save(struct get_cli *gc)
 {
-	const struct get_state_msg m = {
-		.h = { GET_HEADER_VERSION, GET_HOST_REQUEST, GET_RQ_SAVE_STATE },
-		.status = GET_STATE_FAILURE };
+	const struct get_state_msg m = { .h = { GET_HEADER_VERSION, GET_HOST_REQUEST,
+						GET_RQ_SAVE_STATE },
+					 .status = GET_STATE_FAILURE };
 
 	(void)send_now(gc, &m, sizeof(m));
 }
 
-/* The last of several parts, or a message that has no parts. */
-static bool settings_complete(const struct get_header *h, const uint8_t *msg, size_t len)
+/* A device on a virtual PCI bus comes or wants to go: the kernel's driver hears it from the bus. */
+static void on_vpci(struct get_cli *gc, size_t len)
 {
-	struct get_dps_rev1_rsp part; /* the same layout: size, state */
-
-	if (h->id == GET_GN_MODIFY_VTL2_SETTINGS || len < sizeof(part))
-		return true;
-	memcpy(&part, msg, sizeof(part));
-	return part.state == GET_PART_END;
+	if (len != sizeof(struct get_vpci_notification))
+		return fail(gc, -EPROTO, "bad VPCI_DEVICE_NOTIFICATION");
+	gc->n_vpci++;
 }
 
 static void on_generation_id(struct get_cli *gc, const uint8_t *msg, size_t len)
@@ -440,9 +459,9 @@ static void on_notification(struct get_cli *gc, const struct get_header *h, cons
 		return;
 	case GET_GN_MODIFY_VTL2_SETTINGS:
 	case GET_GN_MODIFY_VTL2_SETTINGS_REV1:
-		if (settings_complete(h, msg, len))
-			refuse_settings(gc);
-		return;
+		return on_modify(gc, h->id, msg, len);
+	case GET_GN_VPCI_DEVICE_NOTIFICATION:
+		return on_vpci(gc, len);
 	case GET_GN_SAVE_GUEST_VTL2_STATE:
 		return refuse_save(gc);
 	default:
@@ -519,9 +538,9 @@ int get_cli_create(const struct get_cli_cfg *cfg, struct get_cli **ret_gc)
 
 int get_cli_start(struct get_cli *gc)
 {
-	const struct get_u32_msg m = {
-		.h = { GET_HEADER_VERSION, GET_HOST_REQUEST, GET_RQ_VERSION },
-		.val = GET_PROTOCOL_NICKEL_REV2 };
+	const struct get_u32_msg m = { .h = { GET_HEADER_VERSION, GET_HOST_REQUEST,
+					      GET_RQ_VERSION },
+				       .val = GET_PROTOCOL_NICKEL_REV2 };
 	int r;
 
 	if (gc->state != STATE_NEW)
@@ -534,8 +553,8 @@ int get_cli_start(struct get_cli *gc)
 	/* A look at the ring opens its interrupt mask. */
 	loop_post(gc->cfg.loop, &gc->work);
 	if (gc->cfg.request_timeout_ms)
-		loop_timer_arm(&gc->timeout, loop_now_ns() +
-			       (uint64_t)gc->cfg.request_timeout_ms * 1000000);
+		loop_timer_arm(&gc->timeout,
+			       loop_now_ns() + (uint64_t)gc->cfg.request_timeout_ms * 1000000);
 	return 0;
 }
 
@@ -551,6 +570,7 @@ void get_cli_destroy(struct get_cli *gc)
 	gc->cfg.pipe->wake = NULL;
 	gc->cfg.pipe->gone = NULL;
 	free(gc->dps_json);
+	get_modify_fini(&gc->modify);
 	(void)pthread_mutex_destroy(&gc->lock);
 	free(gc);
 }
@@ -659,8 +679,10 @@ void get_cli_event_log(struct get_cli *gc, enum get_event event)
 void get_cli_vtl_crash(struct get_cli *gc, uint32_t vp, uint8_t last_vtl, uint64_t control,
 		       const uint64_t params[5])
 {
-	struct get_vtl_crash m = { .h = note_header(GET_HN_VTL_CRASH), .vp = vp,
-				   .last_vtl = last_vtl, .control = control };
+	struct get_vtl_crash m = { .h = note_header(GET_HN_VTL_CRASH),
+				   .vp = vp,
+				   .last_vtl = last_vtl,
+				   .control = control };
 
 	memcpy(m.params, params, sizeof(m.params));
 	note2(gc, &m, sizeof(m), NULL, 0);
@@ -669,7 +691,8 @@ void get_cli_vtl_crash(struct get_cli *gc, uint32_t vp, uint8_t last_vtl, uint64
 void get_cli_triple_fault(struct get_cli *gc, uint32_t vp, const struct get_fault_reg *regs,
 			  uint32_t n_regs)
 {
-	const struct get_triple_fault h = { .h = note_header(GET_HN_TRIPLE_FAULT), .vp = vp,
+	const struct get_triple_fault h = { .h = note_header(GET_HN_TRIPLE_FAULT),
+					    .vp = vp,
 					    .fault = GET_FAULT_UNRECOVERABLE,
 					    .n_regs = MIN(n_regs, GET_TRIPLE_FAULT_MAX_REGS) };
 
@@ -707,6 +730,9 @@ static void inspect_stats(struct inspect *in, const void *obj)
 	inspect_count(in, SENS_UNSPEC, "host_notifications", gc->n_notes_out);
 	inspect_count(in, SENS_UNSPEC, "host_notifications_dropped", get_cli_dropped(gc));
 	inspect_count(in, SENS_UNSPEC, "guest_notifications", gc->n_notes_in);
+	inspect_count(in, SENS_UNSPEC, "vpci_notifications", gc->n_vpci);
+	inspect_count(in, SENS_UNSPEC, "settings_modifications", gc->modify.n_done);
+	inspect_count(in, SENS_UNSPEC, "settings_modifications_refused", gc->modify.n_refused);
 }
 
 void get_cli_inspect(struct inspect *in, const void *obj)

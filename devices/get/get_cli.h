@@ -9,6 +9,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "dps.h"
@@ -33,6 +34,9 @@ struct get_cli_ops {
 	void (*battery)(void *ctx, const struct get_battery_status *st);
 	void (*debug_interrupt)(void *ctx, uint8_t vtl);
 	void (*post_live_migration)(void *ctx);
+	/* New VTL2 settings; @doc stays until get_cli_modify_done(), which may be called at once or
+	 * any time later. One at a time: others are refused meanwhile. NULL: all are refused. */
+	void (*modify_settings)(void *ctx, const uint8_t *doc, size_t len);
 };
 
 struct get_cli_cfg {
@@ -87,6 +91,10 @@ void get_cli_start_vtl0_completed(struct get_cli *gc, bool ok, const char *text)
  * requests that are queued already. The host then takes the VM away. */
 void get_cli_power_off(struct get_cli *gc, bool hibernate);
 void get_cli_reset(struct get_cli *gc);
+
+/* The settings were modified, or @json (an array of errors, cut at GET_MAX_PAYLOAD) says why not.
+ * Context: the loop's thread. Without anything to answer: no-op. */
+void get_cli_modify_done(struct get_cli *gc, bool ok, const char *json);
 
 void get_cli_event_log(struct get_cli *gc, enum get_event event);
 

@@ -13,7 +13,7 @@
 #include "macros.h"
 
 #define JSON_MAX_DEPTH 16
-#define JSON_MAX_NODES 8192u
+#define JSON_MAX_NODES 65536u
 #define JSON_MAX_TEXT (16u * 1024 * 1024)
 #define JSON_NONE UINT32_MAX
 

@@ -212,6 +212,15 @@ struct get_debug_interrupt {
 };
 WIRE_SIZE(struct get_debug_interrupt, 6);
 
+enum get_vpci_code { GET_VPCI_ENUMERATED = 1, GET_VPCI_PREPARE_FOR_REMOVAL = 2 };
+
+struct get_vpci_notification {
+	struct get_header h;
+	uint8_t bus[16]; /* GUID */
+	uint32_t code; /* enum get_vpci_code */
+};
+WIRE_SIZE(struct get_vpci_notification, 24);
+
 struct get_generation_id {
 	struct get_header h;
 	uint32_t pad;
@@ -219,7 +228,7 @@ struct get_generation_id {
 };
 WIRE_SIZE(struct get_generation_id, 24);
 
-/* DPS answer under id 18; JSON follows. */
+/* DPS answer under id 18: JSON follows. MODIFY_VTL2_SETTINGS: the document follows. */
 struct get_dps_rsp {
 	struct get_header h;
 	uint32_t size;
@@ -228,7 +237,7 @@ WIRE_SIZE(struct get_dps_rsp, 8);
 
 enum get_part { GET_PART_END = 0, GET_PART_MORE = 1 };
 
-/* DPS answer under id 27; a part of the JSON follows. */
+/* DPS answer under id 27, MODIFY_VTL2_SETTINGS_REV1: a part follows. */
 struct get_dps_rev1_rsp {
 	struct get_header h;
 	uint32_t size;

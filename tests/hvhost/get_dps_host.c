@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "get_dps_host.h"
 
+#include "cleanup.h"
 #include "guid.h"
+#include "settings_host.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #define JSON_ROOM 4096
@@ -22,7 +25,9 @@ char *get_dps_host_json(const struct get_host_cfg *cfg)
 {
 	static const struct guid none;
 	char bios[GUID_STR_LEN + 1];
-	char *json = malloc(JSON_ROOM);
+	auto_free char *settings = settings_host_base64(cfg->settings, cfg->settings_len);
+	const size_t room = JSON_ROOM + (settings ? strlen(settings) : 0);
+	char *json = settings ? malloc(room) : NULL;
 	struct timespec now;
 	int n;
 
@@ -30,7 +35,8 @@ char *get_dps_host_json(const struct get_host_cfg *cfg)
 		return NULL;
 	guid_format(guid_eq(&cfg->bios_guid, &none) ? &default_bios_guid : &cfg->bios_guid, bios);
 	(void)clock_gettime(CLOCK_REALTIME, &now);
-	n = snprintf(json, JSON_ROOM,
+	n = snprintf(
+		json, room,
 		"{\"V1\":{\"SecureBootEnabled\":false,\"SecureBootTemplateId\":\"None\","
 		"\"EnableBattery\":false,\"EnableProcessorIdle\":false,\"EnableTpm\":false,"
 		"\"Com1\":{\"EnablePort\":%s,\"DebuggerMode\":false,\"EnableVmbusRedirector\":%s},"
@@ -49,7 +55,7 @@ char *get_dps_host_json(const struct get_host_cfg *cfg)
 		"\"SystemVersion\":\"1.0\",\"SystemSKUNumber\":\"None\","
 		"\"SystemFamily\":\"Virtual Machine\",\"BiosLockString\":\"\","
 		"\"MemoryDeviceSerialNumber\":\"None\"},"
-		"\"Vtl2Settings\":null,\"VmbusRedirectionEnabled\":false,"
+		"\"Vtl2Settings\":%s%s%s,\"VmbusRedirectionEnabled\":false,"
 		"\"NoPersistentSecrets\":true,\"WatchdogEnabled\":false,"
 		"\"FirmwareModeIsPcat\":false,\"AlwaysRelayHostMmio\":false,\"ImcEnabled\":false,"
 		"\"CxlMemoryEnabled\":false,\"GuestStateLifetime\":\"Default\","
@@ -63,8 +69,9 @@ char *get_dps_host_json(const struct get_host_cfg *cfg)
 		"\"ProcessorType\":3,\"Voltage\":0,\"Status\":65,\"ProcessorUpgrade\":1}}}}",
 		word(cfg->com_enabled[0]), word(cfg->com_vmbus_redirector[0]),
 		word(cfg->com_enabled[1]), word(cfg->com_vmbus_redirector[1]), bios,
+		*settings ? "\"" : "", *settings ? settings : "null", *settings ? "\"" : "",
 		(unsigned long long)now.tv_nsec * 2654435761ull, (unsigned long long)now.tv_sec);
-	if (n < 0 || n >= JSON_ROOM) {
+	if (n < 0 || (size_t)n >= room) {
 		free(json);
 		return NULL;
 	}

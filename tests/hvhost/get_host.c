@@ -26,6 +26,10 @@ struct get_host {
 	char *dps; /* the settings as sent */
 	size_t dps_len, dps_sent; /* dps_sent < dps_len: parts are on their way */
 	bool dps_active;
+	uint8_t *doc; /* new settings on their way; NULL = none */
+	size_t doc_len, doc_sent;
+	bool doc_parts; /* in parts */
+	bool modifying; /* the paravisor owes an answer */
 	bool versioned;
 	bool broken; /* the guest broke the protocol on this opening */
 	uint64_t start_ns;
@@ -86,10 +90,10 @@ static void send_dps(struct get_host *gh)
 	while (gh->dps_active && gh->out_n == 0) {
 		const size_t part = MIN(gh->dps_len - gh->dps_sent, (size_t)GET_MAX_PAYLOAD);
 		const bool last = gh->dps_sent + part == gh->dps_len;
-		const struct get_dps_rev1_rsp h = {
-			.h = header(GET_HOST_RESPONSE, GET_RQ_DPS_V2_REV1),
-			.size = (uint32_t)part,
-			.state = last ? GET_PART_END : GET_PART_MORE };
+		const struct get_dps_rev1_rsp h = { .h = header(GET_HOST_RESPONSE,
+								GET_RQ_DPS_V2_REV1),
+						    .size = (uint32_t)part,
+						    .state = last ? GET_PART_END : GET_PART_MORE };
 		int r = pipe_send2(vmbus_chan_pipe(gh->chan), &h, sizeof(h), gh->dps + gh->dps_sent,
 				   part);
 
@@ -102,12 +106,65 @@ static void send_dps(struct get_host *gh)
 	}
 }
 
+/* New settings, whole or in parts, as far as the ring takes them. */
+static void send_doc(struct get_host *gh)
+{
+	while (gh->doc && gh->out_n == 0) {
+		const size_t part = MIN(gh->doc_len - gh->doc_sent, (size_t)GET_MAX_PAYLOAD);
+		const bool last = gh->doc_sent + part == gh->doc_len;
+		const struct get_dps_rev1_rsp h = {
+			.h = header(GET_GUEST_NOTIFICATION,
+				    gh->doc_parts ? GET_GN_MODIFY_VTL2_SETTINGS_REV1
+						  : GET_GN_MODIFY_VTL2_SETTINGS),
+			.size = (uint32_t)part,
+			.state = last ? GET_PART_END : GET_PART_MORE
+		};
+		/* Without parts there is no state. */
+		const size_t head = gh->doc_parts ? sizeof(h) : sizeof(struct get_dps_rsp);
+		int r = pipe_send2(vmbus_chan_pipe(gh->chan), &h, head, gh->doc + gh->doc_sent,
+				   part);
+
+		if (r == -EAGAIN)
+			return;
+		if (r < 0)
+			return broken(gh, "channel broken");
+		gh->doc_sent += part;
+		if (last) {
+			free(gh->doc);
+			gh->doc = NULL;
+		}
+	}
+}
+
+int get_host_modify(struct get_host *gh, const void *doc, size_t len, bool parts)
+{
+	if (!gh->versioned || gh->broken)
+		return -ENOTCONN;
+	if (gh->modifying)
+		return -EBUSY;
+	if (!parts && len > GET_MAX_PAYLOAD)
+		return -EMSGSIZE;
+	gh->doc = malloc(len + 1);
+	if (!gh->doc)
+		return -ENOMEM;
+	memcpy(gh->doc, doc, len);
+	gh->doc_len = len;
+	gh->doc_sent = 0;
+	gh->doc_parts = parts;
+	gh->modifying = true;
+	send_doc(gh);
+	return 0;
+}
+
 static void send_battery(struct get_host *gh)
 {
 	const struct get_battery_status m = {
 		.h = header(GET_GUEST_NOTIFICATION, GET_GN_BATTERY_STATUS),
 		.flags = GET_BATTERY_AC_ONLINE | GET_BATTERY_PRESENT | GET_BATTERY_CHARGING,
-		.max_capacity = 1000, .remaining = 950, .rate = 1 };
+		.max_capacity = 1000,
+		.remaining = 950,
+		.rate = 1
+	};
 
 	answer(gh, &m, sizeof(m));
 }
@@ -159,8 +216,9 @@ static void rq_vmgs(struct get_host *gh, uint16_t id, size_t len)
 						.status = GET_VMGS_DEVICE_ERROR };
 	const struct get_u32_msg rsp = { .h = header(GET_HOST_RESPONSE, id),
 					 .val = GET_VMGS_DEVICE_ERROR };
-	const size_t want = id == GET_RQ_VMGS_READ || id == GET_RQ_VMGS_WRITE ?
-				    sizeof(struct get_vmgs_io_req) : sizeof(struct get_header);
+	const size_t want = id == GET_RQ_VMGS_READ || id == GET_RQ_VMGS_WRITE
+				    ? sizeof(struct get_vmgs_io_req)
+				    : sizeof(struct get_header);
 
 	if (len < want || (id != GET_RQ_VMGS_WRITE && len != want))
 		return broken(gh, "bad VMGS request");
@@ -218,8 +276,8 @@ static void rq_state(struct get_host *gh, uint16_t id, const uint8_t *msg, size_
 		struct get_header h;
 		uint32_t size;
 		uint16_t status;
-	} __attribute__((packed)) restore = { .h = header(GET_HOST_RESPONSE, id),
-					      .status = GET_STATE_FAILURE };
+	} __attribute__((packed))
+	restore = { .h = header(GET_HOST_RESPONSE, id), .status = GET_STATE_FAILURE };
 
 	if (len < sizeof(m))
 		return broken(gh, "bad state request");
@@ -353,6 +411,27 @@ static void on_triple_fault(struct get_host *gh, const uint8_t *msg, size_t len)
 		gh->cfg.ops->triple_fault(gh->cfg.ctx, m.vp, m.fault, text);
 }
 
+static void on_modified(struct get_host *gh, const uint8_t *msg, size_t len)
+{
+	struct get_result_text m;
+	char *text =
+		(char *)gh->rx + sizeof(m); /* where the message lies; room for a NUL is there */
+
+	if (len < sizeof(m))
+		return broken(gh, "bad MODIFY_VTL2_SETTINGS_COMPLETED");
+	memcpy(&m, msg, sizeof(m));
+	if (m.size != len - sizeof(m) || m.size > GET_MAX_PAYLOAD || m.status > 1)
+		return broken(gh, "bad MODIFY_VTL2_SETTINGS_COMPLETED");
+	if (!gh->modifying)
+		return broken(gh, "MODIFY_VTL2_SETTINGS_COMPLETED without a question");
+	for (size_t i = 0; i < m.size; i++)
+		text[i] = text[i] >= 0x20 && text[i] < 0x7f ? text[i] : '?';
+	text[m.size] = 0;
+	gh->modifying = false;
+	if (gh->cfg.ops->modified)
+		gh->cfg.ops->modified(gh->cfg.ctx, m.status == 0, text);
+}
+
 static void on_note(struct get_host *gh, const struct get_header *h, const uint8_t *msg, size_t len)
 {
 	struct get_power_off off;
@@ -383,9 +462,10 @@ static void on_note(struct get_host *gh, const struct get_header *h, const uint8
 		return on_crash(gh, msg, len);
 	case GET_HN_TRIPLE_FAULT:
 		return on_triple_fault(gh, msg, len);
+	case GET_HN_MODIFY_SETTINGS_COMPLETED:
+		return on_modified(gh, msg, len);
 	case GET_HN_LOG_TRACE:
 	case GET_HN_RESTORE_COMPLETED:
-	case GET_HN_MODIFY_SETTINGS_COMPLETED:
 		log_debug_rl(ALLOWED, "notification %u", h->id);
 		return;
 	default:
@@ -428,6 +508,7 @@ static void signalled(void *ctx, struct vmbus_chan *ch)
 		int r;
 
 		send_dps(gh);
+		send_doc(gh);
 		r = pipe_recv(vmbus_chan_pipe(ch), gh->rx, sizeof(gh->rx), &len);
 		if (r == -EAGAIN)
 			return;
@@ -444,7 +525,10 @@ static void opened(void *ctx, struct vmbus_chan *ch)
 	struct get_host *gh = ctx;
 
 	gh->versioned = gh->broken = gh->dps_active = false;
+	gh->modifying = false;
 	gh->out_n = 0;
+	free(gh->doc);
+	gh->doc = NULL;
 	vmbus_chan_open_done(ch, 0);
 	signalled(gh, ch); /* arms the ring's interrupts */
 }
@@ -457,7 +541,8 @@ static void closed(void *ctx, struct vmbus_chan *ch)
 	vmbus_chan_close_done(ch);
 }
 
-static const struct vmbus_chan_ops chan_ops = { .open = opened, .close = closed,
+static const struct vmbus_chan_ops chan_ops = { .open = opened,
+						.close = closed,
 						.signalled = signalled };
 
 static int make_dps(struct get_host *gh)
@@ -473,7 +558,8 @@ int get_host_create(const struct get_host_cfg *cfg, struct get_host **ret_gh)
 {
 	const struct vmbus_chan_cfg chan = { .interface_id = GET_INTERFACE_GUID,
 					     .instance_id = GET_INSTANCE_GUID,
-					     .kind = VMBUS_CHAN_PIPE, .ops = &chan_ops };
+					     .kind = VMBUS_CHAN_PIPE,
+					     .ops = &chan_ops };
 	const struct gel_host_cfg log = { .server = cfg->server,
 					  .out_fd = cfg->log_fd,
 					  .json = cfg->log_json };
@@ -507,6 +593,7 @@ void get_host_destroy(struct get_host *gh)
 	gel_host_destroy(gh->gel);
 	vmbus_chan_destroy(gh->chan);
 	free(gh->dps);
+	free(gh->doc);
 	free(gh);
 }
 

@@ -33,6 +33,8 @@ struct get_host_ops {
 	void (*crash)(void *ctx, const struct get_host_crash *c);
 	void (*triple_fault)(void *ctx, uint32_t vp, uint32_t type, const char *regs_text);
 	void (*event)(void *ctx, uint32_t event_id);
+	/* What get_host_modify() led to; @json: the paravisor's errors, "" when there are none. */
+	void (*modified)(void *ctx, bool ok, const char *json);
 };
 
 struct get_host_cfg {
@@ -45,6 +47,8 @@ struct get_host_cfg {
 	struct guid bios_guid; /* all zero: a fixed test value */
 	int log_fd; /* the paravisor's log is stored there (gel_host.h); -1 = nowhere */
 	bool log_json;
+	const void *settings; /* VTL2 settings for the platform settings (settings_host.h) */
+	size_t settings_len; /* 0 = none */
 	const char *dps_json; /* NULL: built from the above; else sent as it is */
 };
 
@@ -54,6 +58,14 @@ struct get_host_cfg {
  */
 must_check int get_host_create(const struct get_host_cfg *cfg, struct get_host **ret_gh);
 void get_host_destroy(struct get_host *gh); /* accepts NULL */
+
+/**
+ * get_host_modify - tell the paravisor new VTL2 settings; ops->modified() will say what came of it
+ * @doc: copied
+ * @parts: in parts (MODIFY_VTL2_SETTINGS_REV1); without, at most GET_MAX_PAYLOAD bytes
+ * Returns: 0; -EBUSY (the last one was not answered); -EMSGSIZE; -ENOMEM; -ENOTCONN. Device thread.
+ */
+must_check int get_host_modify(struct get_host *gh, const void *doc, size_t len, bool parts);
 
 /* What came over the log channel. Device thread, or after it ended. */
 void get_host_log_counts(const struct get_host *gh, struct gel_host_counts *ret_counts);

@@ -3,6 +3,7 @@
 #include "get_cli.h"
 #include "inspect_get.h"
 #include "le.h"
+#include "../../hvhost/get_dps_host.h"
 #include "../../hvhost/get_host.h"
 #include "../devices-vmbus/vmguest.h"
 
@@ -23,6 +24,10 @@ static struct vmguest_chan *chan;
 static struct {
 	int ready, failed, connected, batteries, dps_done, time_done, off, reset, started, crashed,
 		faulted, flushed;
+	int modifies, modified;
+	bool modified_ok;
+	char modified_json[9000], doc[64];
+	size_t doc_len;
 	int err, dps_err, time_err;
 	bool hibernate, start_ok;
 	char start_text[1100];
@@ -56,8 +61,20 @@ static void c_battery(void *ctx, const struct get_battery_status *st)
 	seen.batteries++;
 }
 
-static const struct get_cli_ops cli_ops = { .ready = c_ready, .failed = c_failed,
-					    .battery = c_battery };
+/* Notes the document, whose end only is looked at, and leaves it to the test to answer. */
+static void c_modify(void *ctx, const uint8_t *doc, size_t len)
+{
+	(void)ctx;
+	seen.modifies++;
+	seen.doc_len = len;
+	memset(seen.doc, 0, sizeof(seen.doc));
+	if (len)
+		memcpy(seen.doc, doc, MIN(len, sizeof(seen.doc) - 1));
+}
+
+static const struct get_cli_ops cli_ops = {
+	.ready = c_ready, .failed = c_failed, .battery = c_battery, .modify_settings = c_modify
+};
 
 static void order(const char *what)
 {
@@ -116,10 +133,22 @@ static void h_event(void *ctx, uint32_t id)
 	order("event");
 }
 
-static const struct get_host_ops host_ops = { .connected = h_connected, .power_off = h_power_off,
-					      .reset = h_reset, .start_vtl0 = h_start,
-					      .crash = h_crash, .triple_fault = h_fault,
-					      .event = h_event };
+static void h_modified(void *ctx, bool ok, const char *json)
+{
+	(void)ctx;
+	seen.modified++;
+	seen.modified_ok = ok;
+	snprintf(seen.modified_json, sizeof(seen.modified_json), "%s", json);
+}
+
+static const struct get_host_ops host_ops = { .connected = h_connected,
+					      .power_off = h_power_off,
+					      .reset = h_reset,
+					      .start_vtl0 = h_start,
+					      .crash = h_crash,
+					      .triple_fault = h_fault,
+					      .event = h_event,
+					      .modified = h_modified };
 
 static void d_dps(void *ctx, int err, struct dps *dps)
 {
@@ -161,7 +190,9 @@ static void settle(void)
 
 static void setup_host(const char *json)
 {
-	const struct get_host_cfg cfg = { .server = g.server, .loop = loop, .ops = &host_ops,
+	const struct get_host_cfg cfg = { .server = g.server,
+					  .loop = loop,
+					  .ops = &host_ops,
 					  .log_fd = -1,
 					  .com_enabled = { true, false },
 					  .com_vmbus_redirector = { true, false },
@@ -240,7 +271,9 @@ START_TEST(large_settings)
 	const size_t blob = 300000;
 	char *json = malloc(blob + 4096), *p = json;
 
-	p += snprintf(p, 4096, "{\"V1\":{},\"V2\":{\"Static\":{\"LegacyMemoryMap\":false,"
+	p += snprintf(
+		p, 4096,
+		"{\"V1\":{},\"V2\":{\"Static\":{\"LegacyMemoryMap\":false,"
 		"\"PauseAfterBootFailure\":false,\"PxeIpV6\":false,\"MeasureAdditionalPcrs\":true,"
 		"\"DisableFrontpage\":false,\"DisableSha384Pcr\":false,"
 		"\"MediaPresentEnabledByDefault\":false,\"MemoryProtectionMode\":0,"
@@ -272,6 +305,79 @@ START_TEST(unreadable_settings_fail_the_request_only)
 	ck_assert_int_eq(seen.dps_err, -EBADMSG);
 	ck_assert_int_eq(seen.time_err, 0);
 	ck_assert_int_eq(seen.failed, 0);
+	teardown();
+}
+END_TEST
+
+/* The settings of the configuration arrive in the platform settings. */
+START_TEST(settings_blob)
+{
+	static const uint8_t blob[] = { 0, 1, 2, 0xff, '"', 7, 8 };
+	const struct get_host_cfg cfg = { .server = NULL,
+					  .settings = blob,
+					  .settings_len = sizeof(blob) };
+	char *json = get_dps_host_json(&cfg);
+	const char *why;
+	struct dps d;
+
+	ck_assert_ptr_nonnull(json);
+	ck_assert_int_eq(dps_parse(json, strlen(json), &d, &why), 0);
+	ck_assert_uint_eq(d.vtl2_settings_len, sizeof(blob));
+	ck_assert_mem_eq(d.vtl2_settings, blob, sizeof(blob));
+	dps_fini(&d);
+	free(json);
+}
+END_TEST
+
+START_TEST(modify_settings)
+{
+	setup();
+	for (int parts = 0; parts < 2; parts++) {
+		ck_assert_int_eq(get_host_modify(gh, "{\"a\"}", 5, parts), 0);
+		ck_assert_int_eq(get_host_modify(gh, "other", 5, parts), -EBUSY);
+		settle();
+		ck_assert_int_eq(seen.modifies, parts + 1);
+		ck_assert_str_eq(seen.doc, "{\"a\"}");
+		ck_assert_int_eq(seen.modified, parts);
+		get_cli_modify_done(gc, !parts, parts ? "[{\"error_id\":\"x\"}]" : NULL);
+		settle();
+		ck_assert_int_eq(seen.modified, parts + 1);
+		ck_assert(seen.modified_ok == !parts);
+		ck_assert_str_eq(seen.modified_json, parts ? "[{\"error_id\":\"x\"}]" : "");
+		get_cli_modify_done(gc, true, NULL); /* there is nothing to answer */
+		settle();
+		ck_assert_int_eq(seen.modified, parts + 1);
+	}
+	ck_assert_str_eq(inspect_get(get_cli_inspect, gc, "stats/settings_modifications"), "2");
+	teardown();
+}
+END_TEST
+
+/* Documents of many parts, more than the ring holds; an answer longer than fits is cut. */
+START_TEST(modify_large_settings)
+{
+	const size_t len = 300000;
+	char *doc = malloc(len), *json = calloc(1, 20001);
+
+	setup();
+	memset(doc, 'd', len);
+	memset(json, 'e', 20000);
+	ck_assert_int_eq(get_host_modify(gh, doc, len, false), -EMSGSIZE);
+	ck_assert_int_eq(get_host_modify(gh, doc, GET_MAX_PAYLOAD, false), 0);
+	settle();
+	ck_assert_uint_eq(seen.doc_len, GET_MAX_PAYLOAD);
+	get_cli_modify_done(gc, false, json);
+	settle();
+	ck_assert_uint_eq(strlen(seen.modified_json), GET_MAX_PAYLOAD);
+	ck_assert_int_eq(get_host_modify(gh, doc, len, true), 0);
+	for (int i = 0; i < 50; i++)
+		settle();
+	ck_assert_uint_eq(seen.doc_len, len);
+	get_cli_modify_done(gc, true, "");
+	settle();
+	ck_assert(seen.modified == 2 && seen.modified_ok);
+	free(doc);
+	free(json);
 	teardown();
 }
 END_TEST
@@ -401,9 +507,11 @@ static void nothing(void *transport)
 	(void)transport;
 }
 
+static const struct get_cli_ops *liar_ops = &cli_ops;
+
 static void liar_setup(unsigned timeout_ms)
 {
-	struct get_cli_cfg cfg = { .ops = &cli_ops, .request_timeout_ms = timeout_ms };
+	struct get_cli_cfg cfg = { .ops = liar_ops, .request_timeout_ms = timeout_ms };
 	struct ring_mem m[2];
 	uint8_t buf[16];
 	size_t len;
@@ -470,10 +578,14 @@ START_TEST(bad_first_answers)
 		size_t len;
 		int err;
 	} t[] = {
-		{ "\1\3\1\0\0\0", 6, -EPROTONOSUPPORT }, { "\1\3\1\0\1", 5, -EPROTO },
-		{ "\1\3\1\0\1\0\0", 7, -EPROTO }, { "\2\3\1\0\1\0", 6, -EPROTO },
-		{ "\1\5\1\0\1\0", 6, -EPROTO }, { "\1\1\1\0\1\0", 6, -EPROTO },
-		{ "\1\3\1", 3, -EPROTO }, { "", 0, -EPROTO },
+		{ "\1\3\1\0\0\0", 6, -EPROTONOSUPPORT },
+		{ "\1\3\1\0\1", 5, -EPROTO },
+		{ "\1\3\1\0\1\0\0", 7, -EPROTO },
+		{ "\2\3\1\0\1\0", 6, -EPROTO },
+		{ "\1\5\1\0\1\0", 6, -EPROTO },
+		{ "\1\1\1\0\1\0", 6, -EPROTO },
+		{ "\1\3\1", 3, -EPROTO },
+		{ "", 0, -EPROTO },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(t); i++) {
@@ -537,6 +649,70 @@ START_TEST(bad_settings_messages)
 }
 END_TEST
 
+static void modify_and_say(const void *msg, size_t len, int err)
+{
+	liar_ready(0);
+	say(msg, len);
+	ck_assert_int_eq(seen.modifies, 0);
+	expect_failed(err);
+}
+
+START_TEST(bad_modify_messages)
+{
+	modify_and_say("\1\4\5\0\3\0\0\0{}", 10, -EPROTO); /* size is one too many */
+	modify_and_say("\1\4\5\0\1\0\0\0{}", 10, -EPROTO);
+	modify_and_say("\1\4\5\0\xff\xff\xff\xff{}", 10, -EPROTO);
+	modify_and_say("\1\4\5\0\0\0", 6, -EPROTO);
+	modify_and_say("\1\4\6\0\2\0\0\0\2\0\0\0{}", 14, -EPROTO); /* state 2 */
+	modify_and_say("\1\4\6\0\0\0\0\0\1\0\0\0", 12, -EPROTO); /* empty, more to come */
+	modify_and_say("\1\4\6\0\0\0\0\0", 8, -EPROTO);
+	modify_and_say("\1\4\4\0\0\0\0\0", 8, -EPROTO); /* VPCI, too short */
+}
+END_TEST
+
+/* A second document while the first is worked on is refused; the first is answered all the same. */
+START_TEST(one_modification_at_a_time)
+{
+	uint8_t buf[512], vpci[24] = { 1, 4, 4, 0 };
+	size_t len;
+
+	liar_ready(0);
+	say("\1\4\5\0\2\0\0\0{}", 10);
+	ck_assert_int_eq(seen.modifies, 1);
+	say("\1\4\6\0\2\0\0\0\1\0\0\0[]", 14);
+	ck_assert_int_eq(pipe_recv(&host_end, buf, sizeof(buf), &len), -EAGAIN);
+	say("\1\4\6\0\2\0\0\0\0\0\0\0[]", 14);
+	ck_assert_int_eq(seen.modifies, 1);
+	ck_assert_int_eq(pipe_recv(&host_end, buf, sizeof(buf), &len), 0);
+	ck_assert_mem_eq(buf, "\1\1\6\0\1\0\0\0", 8);
+	ck_assert_str_eq(seen.doc, "{}");
+	get_cli_modify_done(gc, true, NULL);
+	loop_poll(loop);
+	ck_assert_int_eq(pipe_recv(&host_end, buf, sizeof(buf), &len), 0);
+	ck_assert_uint_eq(len, 12);
+	ck_assert_mem_eq(buf, "\1\1\6\0\0\0\0\0\0\0\0\0", 12);
+	say(vpci, sizeof(vpci));
+	ck_assert_str_eq(inspect_get(get_cli_inspect, gc, "stats/vpci_notifications"), "1");
+	liar_end();
+}
+END_TEST
+
+START_TEST(endless_modification_is_cut_off)
+{
+	static const struct {
+		struct get_dps_rev1_rsp h;
+		uint8_t part[GET_MAX_PAYLOAD];
+	} m = { .h = { { 1, 4, 6 }, GET_MAX_PAYLOAD, GET_PART_MORE } };
+	int n = 0;
+
+	liar_ready(0);
+	while (!seen.failed && n++ < 1000)
+		say(&m, sizeof(m));
+	ck_assert_int_eq(n, (int)(DPS_MAX_JSON / GET_MAX_PAYLOAD) + 1);
+	expect_failed(-E2BIG);
+}
+END_TEST
+
 START_TEST(endless_settings_are_cut_off)
 {
 	static const struct {
@@ -593,12 +769,13 @@ START_TEST(what_is_not_supported_is_refused)
 	uint8_t buf[512];
 	size_t len;
 
+	liar_ops = &(const struct get_cli_ops){ .ready = c_ready, .failed = c_failed };
 	liar_ready(0);
 	say("\1\4\5\0\0\0\0\0", 8); /* MODIFY_VTL2_SETTINGS */
 	ck_assert_int_eq(pipe_recv(&host_end, buf, sizeof(buf), &len), 0);
 	ck_assert_mem_eq(buf, "\1\1\6\0\1\0\0\0", 8);
 	ck_assert_uint_eq(len, 12 + le32_load(buf + 8));
-	say("\1\4\6\0\0\0\0\0\1\0\0\0", 12); /* the first of several parts: the answer waits */
+	say("\1\4\6\0\1\0\0\0\1\0\0\0x", 13); /* the first of several parts: the answer waits */
 	ck_assert_int_eq(pipe_recv(&host_end, buf, sizeof(buf), &len), -EAGAIN);
 	memset(buf, 0, 30);
 	memcpy(buf, "\1\4\2\0", 4); /* SAVE_GUEST_VTL2_STATE */
@@ -641,10 +818,10 @@ START_TEST(host_answers_every_request)
 	static const struct {
 		uint8_t id;
 		size_t len, answer;
-	} t[] = { { 2, 4, 32 }, { 4, 4, 24 }, { 5, 24, 8 }, { 6, 100, 8 }, { 7, 4, 8 },
-		  { 8, 6288, 8 }, { 9, 4, 76 }, { 17, 1108, 660 }, { 19, 24, 8 }, { 21, 6, 10 },
-		  { 22, 21, 24 }, { 23, 6, 8 }, { 24, 10, 4 }, { 28, 40, 8 }, { 29, 8, 4 },
-		  { 30, 12, 16 } };
+	} t[] = { { 2, 4, 32 },	 { 4, 4, 24 },	 { 5, 24, 8 },	 { 6, 100, 8 },
+		  { 7, 4, 8 },	 { 8, 6288, 8 }, { 9, 4, 76 },	 { 17, 1108, 660 },
+		  { 19, 24, 8 }, { 21, 6, 10 },	 { 22, 21, 24 }, { 23, 6, 8 },
+		  { 24, 10, 4 }, { 28, 40, 8 },	 { 29, 8, 4 },	 { 30, 12, 16 } };
 	static uint8_t msg[6288], buf[8300];
 
 	raw_setup();
@@ -667,10 +844,18 @@ START_TEST(host_survives_nonsense)
 	static const struct {
 		const char *msg;
 		size_t len;
-	} t[] = { { "\1\2", 2 }, { "\2\2\2\0", 4 }, { "\1\2\x63\0", 4 }, { "\1\1\x63\0", 4 },
-		  { "\1\3\2\0", 4 }, { "\1\2\5\0", 4 }, { "\1\2\x11\0", 4 }, { "\1\1\1\0", 4 },
-		  { "\1\1\7\0\0\0\0\0\xff\0\0\0", 12 }, { "\1\1\x8\0", 4 },
-		  { "\1\1\x9\0\0\0\0\0\1\0\0\0\xff\xff\xff\xff", 16 }, { "", 0 },
+	} t[] = { { "\1\2", 2 },
+		  { "\2\2\2\0", 4 },
+		  { "\1\2\x63\0", 4 },
+		  { "\1\1\x63\0", 4 },
+		  { "\1\3\2\0", 4 },
+		  { "\1\2\5\0", 4 },
+		  { "\1\2\x11\0", 4 },
+		  { "\1\1\1\0", 4 },
+		  { "\1\1\7\0\0\0\0\0\xff\0\0\0", 12 },
+		  { "\1\1\x8\0", 4 },
+		  { "\1\1\x9\0\0\0\0\0\1\0\0\0\xff\xff\xff\xff", 16 },
+		  { "", 0 },
 		  { "\1\2\1\0", 4 } };
 	uint8_t buf[64];
 
@@ -697,11 +882,12 @@ START_TEST(host_wants_version_first)
 }
 END_TEST
 
-UNIT_MAIN("devices/get/get", settings_and_time, large_settings,
-	  unreadable_settings_fail_the_request_only, notifications, power_off_comes_last,
-	  notifications_before_the_version_wait, a_flood_is_dropped_and_counted,
-	  flush_waits_for_the_host, destroy_cancels, bad_first_answers,
-	  answers_nobody_asked_for_are_dropped, bad_answers, bad_settings_messages,
-	  endless_settings_are_cut_off, corrupt_ring, silent_host, channel_gone,
-	  what_is_not_supported_is_refused, host_answers_every_request, host_survives_nonsense,
-	  host_wants_version_first)
+UNIT_MAIN("devices/get/get", settings_and_time, large_settings, settings_blob, modify_settings,
+	  modify_large_settings, bad_modify_messages, one_modification_at_a_time,
+	  endless_modification_is_cut_off, unreadable_settings_fail_the_request_only, notifications,
+	  power_off_comes_last, notifications_before_the_version_wait,
+	  a_flood_is_dropped_and_counted, flush_waits_for_the_host, destroy_cancels,
+	  bad_first_answers, answers_nobody_asked_for_are_dropped, bad_answers,
+	  bad_settings_messages, endless_settings_are_cut_off, corrupt_ring, silent_host,
+	  channel_gone, what_is_not_supported_is_refused, host_answers_every_request,
+	  host_survives_nonsense, host_wants_version_first)

@@ -4,8 +4,8 @@
 #include "unit.h"
 
 /* The GET channel's interface type, as hosts print it. */
-static const struct guid get_type = GUID_INIT(0x8dedd1aa, 0x9056, 0x49e4, 0xbf, 0xd6, 0x1b, 0xf9,
-					      0x0d, 0xc3, 0x8e, 0xf0);
+static const struct guid get_type =
+	GUID_INIT(0x8dedd1aa, 0x9056, 0x49e4, 0xbf, 0xd6, 0x1b, 0xf9, 0x0d, 0xc3, 0x8e, 0xf0);
 
 START_TEST(formats_as_hosts_print_it)
 {
@@ -39,5 +39,33 @@ START_TEST(equality_looks_at_every_byte)
 }
 END_TEST
 
-UNIT_MAIN("base/guid", formats_as_hosts_print_it, wire_layout_is_mixed_endian,
-	  equality_looks_at_every_byte)
+START_TEST(reads_what_hosts_print)
+{
+	static const char *const good[] = { "8dedd1aa-9056-49e4-bfd6-1bf90dc38ef0",
+					    "8DEDD1AA-9056-49E4-BFD6-1BF90DC38EF0",
+					    "{8dedd1aa-9056-49e4-bfd6-1bf90dc38ef0}" };
+	static const char *const bad[] = { "",
+					   "8dedd1aa-9056-49e4-bfd6-1bf90dc38ef",
+					   "8dedd1aa-9056-49e4-bfd6-1bf90dc38ef00",
+					   "8dedd1aa-9056-49e4-bfd6-1bf90dc38efg",
+					   "8dedd1aa+9056-49e4-bfd6-1bf90dc38ef0",
+					   "8dedd1aa9056-49e4-bfd6-1bf90dc38ef0-",
+					   "[8dedd1aa-9056-49e4-bfd6-1bf90dc38ef0]" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
+		struct guid g = { 0 };
+
+		ck_assert(guid_parse(good[i], strlen(good[i]), &g));
+		ck_assert(guid_eq(&g, &get_type));
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		struct guid g = { .d1 = 5 };
+
+		ck_assert(!guid_parse(bad[i], strlen(bad[i]), &g));
+		ck_assert_uint_eq(g.d1, 5);
+	}
+}
+END_TEST
+
+UNIT_MAIN("base/guid", reads_what_hosts_print, formats_as_hosts_print_it,
+	  wire_layout_is_mixed_endian, equality_looks_at_every_byte)

@@ -46,9 +46,9 @@ struct mt_field {
 	uint32_t no;
 	enum mt_kind kind;
 	uint32_t off; /* of the member */
-	uint32_t
-		/* Of a bool that says "it was there". 0 = nobody asks: it cannot come first. */
-		uint32_t max; /* MT_LIST: most elements */
+	/* Of a bool that says "it was there". 0 = nobody asks: it cannot come first. */
+	uint32_t has_off;
+	uint32_t max; /* MT_LIST: most elements */
 	const struct mt_type *type; /* MT_MSG, MT_LIST */
 	const struct mt_name *names; /* MT_ENUM */
 };

@@ -6,6 +6,9 @@
 #	guest:  KEEL-EXEC READY\n
 #	host:   RUN <bytes> <token>\n<bytes of shell script>
 #	guest:  <what the script prints>\n<token> <status>\n
+#
+# With root=LABEL=NAME on the kernel's command line it looks for that file system on the disks and,
+# when there is one, hands over to the system on it, where this program is the agent only.
 
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root TERM="${TERM:-linux}"
 
@@ -42,6 +45,42 @@ if [ "${1:-}" = agent ]; then
 	exit
 fi
 
+# disks: the names of the disks and partitions there are.
+disks() {
+	cd /sys/class/block && echo sd* nvme* sr* && cd / || return
+}
+
+# find_root SPEC: waits until the file system is there, or until no disk has come for a while.
+find_root() {
+	before= quiet=0
+	for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30; do
+		sleep 0.5
+		device=$(findfs "$1" 2>/dev/null) && return
+		now=$(disks)
+		quiet=$((quiet + 1))
+		[ "$now" = "$before" ] || quiet=0
+		[ "$quiet" -lt 8 ] || [ "$now" = 'sd* nvme* sr*' ] || break
+		before=$now
+	done
+	echo "init: there is no file system $1" >/dev/console
+	return 1
+}
+
+# start_root SPEC: hands over; returns when it cannot.
+start_root() {
+	for module in hv_vmbus hv_storvsc pci-hyperv nvme ata_piix ata_generic sd_mod sr_mod ext4; do
+		modprobe "$module" 2>/dev/null
+	done
+	find_root "$1" || return
+	mkdir /root.new
+	mount -t ext4 "$device" /root.new || return
+	umount /tmp
+	for dir in dev proc sys run; do
+		mount -o move "/$dir" "/root.new/$dir"
+	done
+	exec switch_root /root.new /sbin/init
+}
+
 mount -t proc -o nosuid,nodev,noexec proc /proc
 mount -t sysfs -o nosuid,nodev,noexec sysfs /sys
 mount -t devtmpfs -o nosuid devtmpfs /dev 2>/dev/null
@@ -50,6 +89,13 @@ mount -t devpts -o nosuid,noexec devpts /dev/pts
 mount -t tmpfs -o nosuid,nodev tmpfs /run
 mount -t tmpfs -o nosuid,nodev tmpfs /tmp
 hostname vtl0
+
+read -r cmdline </proc/cmdline
+for word in $cmdline; do
+	case $word in
+	root=*) start_root "${word#root=}" ;;
+	esac
+done
 
 # The shell runs poweroff, reboot and halt as built-in applets that send PID 1 the same signals as
 # they would send to busybox's own init.

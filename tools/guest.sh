@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 #
 # Prepares the VTL0 guest: Debian's own kernel, unmodified, and an initramfs made of Debian
-# packages. Prints the folder with vmlinuz, vmlinux and initrd.cpio.
+# packages. Prints the folder with vmlinuz, vmlinux, initrd.cpio and the modules of a guest on disk.
 # Usage: tools/guest.sh [SUITE]
 
 # shellcheck source=tools/lib.sh
@@ -11,14 +11,20 @@
 # What the initramfs takes besides busybox: packages, then files of them.
 PACKAGES=(util-linux libsmartcols1 libc6 libc-bin)
 PROGRAMS=(usr/bin/lscpu)
-# Give a root program access to model-specific registers and CPUID of each processor.
-MODULES=(msr cpuid)
+# In the initramfs: what finds a root file system on any of our disks; msr and cpuid give a root
+# program access to model-specific registers and CPUID of each processor.
+MODULES=(msr cpuid hv_vmbus hv_storvsc hv_utils pci-hyperv nvme ata_piix ata_generic sd_mod sr_mod
+	'crc32c_generic?' ext4)
+# On the disk (tools/diskimage.sh) there are these, too.
+DISK_MODULES=(sg btrfs hv_balloon hv_netvsc hv_sock isofs loop dm-mod dm-flakey dm-log-writes
+	scsi_debug null_blk 'autofs4?')
 
 usage() {
 	cat >&2 <<-'EOT'
 	Usage: tools/guest.sh [SUITE]
 	Prepares the VTL0 guest from Debian SUITE (default: this machine's release) and prints the
-	folder with vmlinuz, vmlinux, initrd.cpio and build-info.json.
+	folder with vmlinuz, vmlinux, initrd.cpio, disk (lib/modules for a root file system on disk)
+	and build-info.json.
 	EOT
 	exit "$1"
 }
@@ -118,21 +124,6 @@ make_cpio() {
 		cpio --quiet -o -H newc -R 0:0 --reproducible) >"$out"
 }
 
-add_modules() {
-	local tree=$1 root=$2 release=$3 name file
-
-	mkdir -p "$root/usr/lib/modules/$release"
-	for name in "${MODULES[@]}"; do
-		file=$(find "$tree" -name "$name.ko*" | head -n 1)
-		case $file in
-		'') die "this kernel has no module $name." ;;
-		*.xz) xz -dc "$file" >"$root/usr/lib/modules/$release/$name.ko" ;;
-		*.zst) zstd -dcq "$file" >"$root/usr/lib/modules/$release/$name.ko" ;;
-		*) cp "$file" "$root/usr/lib/modules/$release/$name.ko" ;;
-		esac
-	done
-}
-
 build_initrd() {
 	local out=$1 release=$2 root=$PWD/root file
 
@@ -146,7 +137,7 @@ build_initrd() {
 	for file in "${PROGRAMS[@]}"; do
 		add_program "$PWD/tree" "$root" "$file"
 	done
-	add_modules "$PWD/kernel" "$root" "$release"
+	modules_tree "$PWD/kernel/lib/modules/$release" "$root/usr/lib/modules/$release" "${MODULES[@]}"
 	add_busybox "$(find "$PWD/tree" -path '*/bin/busybox')" "$root"
 	printf 'root:x:0:0:root:/root:/bin/sh\n' >"$root/etc/passwd"
 	printf 'root:x:0:\n' >"$root/etc/group"
@@ -157,9 +148,9 @@ build_initrd() {
 }
 
 build_guest() {
-	local out=$1 suite=$2 image version pkg release patterns
+	local out=$1 suite=$2 image version pkg release
 
-	need_space 600
+	need_space 1200
 	mkdir build
 	cd build
 	apt_root "$suite" "deb $suite"
@@ -170,16 +161,17 @@ build_guest() {
 	apt_deb "$image"
 	version=$(apt_version "$image")
 	mkdir kernel tree
-	patterns=('./boot/vmlinuz-*' './boot/config-*')
-	for pkg in "${MODULES[@]}"; do
-		patterns+=("*/$pkg.ko*")
-	done
-	step "unpacking $image" in_folder kernel unpack_some "$REPLY" "${patterns[@]}"
+	step "unpacking $image" in_folder kernel unpack_some "$REPLY" './boot/vmlinuz-*' \
+		'./boot/config-*' '*/lib/modules/*'
+	[ -d kernel/lib ] || mv kernel/usr/lib kernel/lib
 	cp kernel/boot/vmlinuz-* "$out/vmlinuz"
 	cp kernel/boot/config-* "$out/config"
 	release=$(cd kernel/boot && printf '%s' vmlinuz-*)
 	release=${release#vmlinuz-}
 	step "extracting vmlinux" extract_vmlinux "$out/vmlinuz" "$out/vmlinux"
+	step "finding what the modules depend on" modules_depmod "$PWD/kernel/lib/modules/$release"
+	modules_tree "$PWD/kernel/lib/modules/$release" "$out/disk/lib/modules/$release" \
+		"${MODULES[@]}" "${DISK_MODULES[@]}"
 	for pkg in busybox-static "${PACKAGES[@]}"; do
 		apt_deb "$pkg"
 		dpkg-deb -x "$REPLY" tree

@@ -462,3 +462,77 @@ apt_source_fetch() {
 	done
 	log "the mirror lists $pkg $ver but does not hand it out"
 }
+
+# ---- kernel modules -------------------------------------------------------------------------------
+
+# modules_depmod DIR: writes modules.dep and its relatives in DIR, a kernel's .../lib/modules/RELEASE.
+# Packages leave that to the machine they are installed on.
+modules_depmod() {
+	local tool
+
+	tool=$(PATH=$PATH:/usr/sbin:/sbin command -v depmod) ||
+		die "depmod is missing: run tools/packages.sh build."
+	"$tool" -b "${1%/lib/modules/*}" "${1##*/}"
+}
+
+# modules_closure DIR NAME...: sets MODULES_REPLY to the files below DIR of these modules and of all
+# they depend on, in the order in which they can be loaded. What is built in is left out; a name
+# that ends in "?" may be missing.
+modules_closure() {
+	local dir=$1 name
+
+	shift
+	MODULES_REPLY=()
+	for name in "$@"; do
+		modules_need "$dir" "$name"
+	done
+}
+
+# modules.dep has one line per module: "its path: dependencies, each of which has a line too".
+modules_need() {
+	local dir=$1 name=${2%\?} pattern line path dep
+
+	pattern=${name//[-_]/[-_]}
+	if grep -qE "/$pattern\.ko$" "$dir/modules.builtin"; then
+		return
+	fi
+	if ! line=$(grep -E "/$pattern\.ko(\.[a-z]+)?:" "$dir/modules.dep"); then
+		[ "$name" != "$2" ] || die "kernel ${dir##*/} has no module $name."
+		return 0
+	fi
+	path=${line%%:*}
+	for dep in "${MODULES_REPLY[@]}"; do
+		[ "$dep" != "$path" ] || return 0
+	done
+	for dep in ${line#*:}; do
+		dep=${dep##*/}
+		modules_need "$dir" "${dep%%.ko*}"
+	done
+	MODULES_REPLY+=("$path")
+}
+
+# modules_copy FROM TO: uncompressed, whatever the package holds.
+modules_copy() {
+	case $1 in
+	*.xz) xz -dc "$1" >"$2" ;;
+	*.zst) zstd -dcq "$1" >"$2" ;;
+	*.gz) gzip -dc "$1" >"$2" ;;
+	*) cp "$1" "$2" ;;
+	esac
+}
+
+# modules_tree FROM TO NAME...: a modules folder TO with these modules of FROM, all they depend on,
+# and the tables that modprobe reads. Both end in lib/modules/RELEASE.
+modules_tree() {
+	local from=$1 to=$2 path
+
+	shift 2
+	mkdir -p "$to"
+	cp -- "$from"/modules.{builtin,builtin.modinfo,order} "$to"
+	modules_closure "$from" "$@"
+	for path in "${MODULES_REPLY[@]}"; do
+		mkdir -p "$to/${path%/*}"
+		modules_copy "$from/$path" "$to/${path%%.ko*}.ko"
+	done
+	modules_depmod "$to"
+}

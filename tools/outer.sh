@@ -40,46 +40,13 @@ find_image() {
 	die "the mirror has no $meta $KERNEL_MIN or newer: set KEEL_DEBIAN_MIRROR to a full mirror."
 }
 
-# need_module NAME: appends what it depends on, then itself, to LIST. modules.dep has one line per
-# module: "its path: dependencies, each of which has a line too".
-need_module() {
-	local name=$1 pattern line path dep
-
-	pattern=${name//[-_]/[-_]}
-	if grep -qE "/$pattern\.ko$" modules.builtin; then
-		return
-	fi
-	line=$(grep -E "/$pattern\.ko(\.[a-z]+)?:" modules.dep) ||
-		die "kernel package $IMAGE has no module $name."
-	path=${line%%:*}
-	for dep in "${LIST[@]}"; do
-		[ "$dep" != "$path" ] || return 0
-	done
-	for dep in ${line#*:}; do
-		dep=${dep##*/}
-		need_module "${dep%%.ko*}"
-	done
-	LIST+=("$path")
-}
-
-install_module() {
-	local from=$1 to=$2
-
-	case $from in
-	*.xz) xz -dc "$from" >"$to" ;;
-	*.zst) zstd -dcq "$from" >"$to" ;;
-	*.gz) gzip -dc "$from" >"$to" ;;
-	*) cp "$from" "$to" ;;
-	esac
-}
-
 unpack_image() {
 	dpkg-deb --fsys-tarfile "$1" | tar -x --wildcards './boot/vmlinuz-*' './boot/config-*' \
 		'*/lib/modules/*'
 }
 
 build_outer() {
-	local out=$1 version name path file mods
+	local out=$1 version path file mods
 
 	need_space 400
 	mkdir build "$out/modules"
@@ -91,17 +58,12 @@ build_outer() {
 	cp boot/vmlinuz-* "$out/vmlinuz"
 	cp boot/config-* "$out/config"
 	mods=(lib/modules/* usr/lib/modules/*)
-	cd "${mods[0]}"
-	# Packages leave modules.dep to the machine they are installed on.
-	[ -f modules.dep ] || depmod_here
-	LIST=()
-	for name in "${MODULES[@]}"; do
-		need_module "$name"
-	done
-	for path in "${LIST[@]}"; do
+	modules_depmod "$PWD/${mods[0]}"
+	modules_closure "${mods[0]}" "${MODULES[@]}"
+	for path in "${MODULES_REPLY[@]}"; do
 		file=${path##*/}
 		file=${file%%.ko*}.ko
-		install_module "$path" "$out/modules/$file"
+		modules_copy "${mods[0]}/$path" "$out/modules/$file"
 		printf '%s\n' "$file" >>"$out/modules.list"
 	done
 	cat >"$out/build-info.json" <<-EOT
@@ -112,15 +74,6 @@ build_outer() {
 	EOT
 	cd "$out"
 	rm -rf build
-}
-
-depmod_here() {
-	local base release=${PWD##*/} tool
-
-	base=${PWD%/lib/modules/*}
-	tool=$(PATH=$PATH:/usr/sbin:/sbin command -v depmod) ||
-		die "depmod is missing: run tools/packages.sh build."
-	"$tool" -b "$base" "$release"
 }
 
 main() {

@@ -13,8 +13,8 @@
 BUILD_PACKAGES=(
 	gcc libc6-dev make meson ninja-build pkg-config musl-tools clang libclang-rt-14-dev llvm
 	check libcjson-dev libssl-dev zlib1g-dev linux-libc-dev protobuf-c-compiler protobuf-compiler
-	dpkg-dev patch flex bison bc libelf-dev cpio xz-utils zstd gzip bzip2 lz4 kmod
-	python3-minimal device-tree-compiler git ca-certificates gdb
+	dpkg-dev patch flex bison bc libelf-dev cpio xz-utils zstd gzip bzip2 lz4 kmod mmdebstrap fakeroot
+	python3-minimal device-tree-compiler git ca-certificates gdb fdisk e2fsprogs
 )
 
 # What looks at pages and manuals in tests, and nothing else does: about 130 MB to download.

@@ -7,8 +7,9 @@
 #	host:   RUN <bytes> <token>\n<bytes of shell script>
 #	guest:  <what the script prints>\n<token> <status>\n
 #
-# With root=LABEL=NAME on the kernel's command line it looks for that file system on the disks and,
-# when there is one, hands over to the system on it, where this program is the agent only.
+# With root=LABEL=NAME, root=UUID=ID or root=/dev/NAME on the kernel's command line it looks for that
+# file system on the disks and, when there is one, hands over to the system on it, where this program
+# is the agent only.
 
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root TERM="${TERM:-linux}"
 
@@ -56,6 +57,8 @@ find_root() {
 	for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30; do
 		sleep 0.5
 		device=$(findfs "$1" 2>/dev/null) && return
+		device=$1
+		[ ! -b "$device" ] || return 0
 		now=$(disks)
 		quiet=$((quiet + 1))
 		[ "$now" = "$before" ] || quiet=0

@@ -139,7 +139,7 @@ static const struct exec_ops exec_ops = { .send = exec_send, .output = exec_outp
 
 static void power_off_guest(struct front *f)
 {
-	static const char cmd[] = "sync; poweroff -f\n";
+	static const char cmd[] = "sync; poweroff\n"; /* not -f: systemd ends in order */
 	char head[64];
 	int n = snprintf(head, sizeof(head), "RUN %zu off\n", sizeof(cmd) - 1);
 

@@ -46,6 +46,20 @@ struct hvcall_arg {
 };
 WIRE_SIZE(struct hvcall_arg, 48);
 
+struct post_arg {
+	uint64_t type;
+	uint32_t connection_id;
+	uint32_t size;
+	uint64_t payload; /* its address */
+};
+WIRE_SIZE(struct post_arg, 24);
+
+struct pause_arg {
+	uint8_t pause;
+	uint8_t rsvd[7];
+};
+WIRE_SIZE(struct pause_arg, 8);
+
 #define IOC_CHECK_EXTENSION _IOW(MSHV_MAGIC, 0x00, uint32_t)
 #define IOC_GET_REGS _IOWR(MSHV_MAGIC, 0x05, struct regs_arg)
 #define IOC_SET_REGS _IOW(MSHV_MAGIC, 0x06, struct regs_arg)
@@ -55,6 +69,9 @@ WIRE_SIZE(struct hvcall_arg, 48);
 #define IOC_ADD_VTL0_MEMORY _IOW(MSHV_MAGIC, 0x21, struct ram_arg)
 #define IOC_SET_POLL_FILE _IOW(MSHV_MAGIC, 0x25, struct poll_arg)
 #define IOC_RUN _IO(MSHV_MAGIC, 0x27)
+/* On /dev/mshv_sint, whose numbers are its own. */
+#define IOC_SINT_POST _IOW(MSHV_MAGIC, 0x23, struct post_arg)
+#define IOC_SINT_PAUSE _IOW(MSHV_MAGIC, 0x25, struct pause_arg)
 
 /* Page offsets of the VTL descriptor: CPU number, plus the kind of page from bit 16. */
 #define PGOFF_REGISTER_PAGE (1ull << 16)
@@ -227,4 +244,43 @@ void *mshv_vtl_low_map(int low_fd, gpa_t gpa, uint64_t len, void *at)
 		       (off_t)gpa);
 
 	return p == MAP_FAILED ? NULL : p;
+}
+
+int mshv_sint_open(void)
+{
+	int fd = open("/dev/mshv_sint", O_RDWR | O_CLOEXEC | O_NONBLOCK);
+
+	return fd < 0 ? -errno : fd;
+}
+
+int mshv_sint_pause(int sint_fd, bool pause)
+{
+	struct pause_arg arg = { .pause = pause };
+
+	return do_ioctl(sint_fd, IOC_SINT_PAUSE, &arg);
+}
+
+int mshv_sint_read(int sint_fd, struct hv_message *ret_msg)
+{
+	struct hv_message msg;
+	ssize_t n = read(sint_fd, &msg, sizeof(msg));
+
+	if (n < 0)
+		return errno == EAGAIN || errno == EINTR ? 0 : -errno;
+	if (n != sizeof(msg))
+		return 0;
+	*ret_msg = msg;
+	return 1;
+}
+
+int mshv_sint_post(int sint_fd, uint32_t connection_id, uint32_t type, const void *buf, size_t len)
+{
+	struct post_arg arg = {
+		.type = type,
+		.connection_id = connection_id,
+		.size = (uint32_t)len,
+		.payload = (uintptr_t)buf,
+	};
+
+	return do_ioctl(sint_fd, IOC_SINT_POST, &arg);
 }

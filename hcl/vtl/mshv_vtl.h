@@ -95,3 +95,23 @@ must_check int mshv_hvcall(int hvcall_fd, uint64_t control, const void *in, uint
 /* Open /dev/mshv_vtl_low; map a range of VTL0 memory from it (NULL and errno on failure). */
 must_check int mshv_vtl_low_open(void);
 void *mshv_vtl_low_map(int low_fd, gpa_t gpa, uint64_t len, void *at);
+
+/**
+ * mshv_sint_open - open /dev/mshv_sint: messages on the SINT that relays use, and their way back
+ * The stream starts paused. Returns: fd (does not block; polls readable), -errno
+ */
+must_check int mshv_sint_open(void);
+
+/* Let messages come, or not. 0, -errno. */
+must_check int mshv_sint_pause(int sint_fd, bool pause);
+
+/* The next message. 1 got one; 0 none now, or paused; -errno. */
+must_check int mshv_sint_read(int sint_fd, struct hv_message *ret_msg);
+
+/**
+ * mshv_sint_post - HvPostMessage as VTL2
+ * @len: 0..HV_MESSAGE_PAYLOAD
+ * Returns: 0; > 0 the hypervisor's status (enum hv_status); -errno
+ */
+must_check int mshv_sint_post(int sint_fd, uint32_t connection_id, uint32_t type, const void *buf,
+			      size_t len);

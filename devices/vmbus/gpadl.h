@@ -27,6 +27,7 @@ struct gpadl_set {
 
 enum gpadl_state {
 	GPADL_COLLECTING, /* bodies are missing */
+	GPADL_PENDING, /* complete; the one it is for has not agreed yet */
 	GPADL_READY, /* complete and checked */
 	GPADL_TEARDOWN, /* the client wants it back; still in use by an open channel */
 };

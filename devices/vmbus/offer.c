@@ -39,6 +39,14 @@ void offer_fill(struct vmbus_offer *ret_offer, const struct vmbus_chan_cfg *cfg,
 		o.user[HVSOCK_FOR_GUEST_ACCEPT] = cfg->hvsock_from_host;
 		le32_store(o.user + HVSOCK_VERSION, HVSOCK_VERSION_RS5);
 		break;
+	case VMBUS_CHAN_RELAYED:
+		/* Monitors, ids and what only a trusted host may claim are not passed on. */
+		o.flags = cfg->relayed->flags & (uint16_t) ~(VMBUS_OFFER_CONFIDENTIAL_RING |
+							     VMBUS_OFFER_CONFIDENTIAL_EXTERNAL);
+		o.mmio_mb = cfg->relayed->mmio_mb;
+		o.mmio_optional_mb = cfg->relayed->mmio_optional_mb;
+		memcpy(o.user, cfg->relayed->user, sizeof(o.user));
+		break;
 	}
 	*ret_offer = o;
 }

@@ -15,7 +15,7 @@
 /* How the relay of other paravisors names itself; hosts know it. */
 #define RELAY_CLIENT_ID \
 	GUID_INIT(0xceb1cd55, 0x6a3b, 0x41c5, 0x94, 0x73, 0x4d, 0xd3, 0x06, 0x24, 0xc3, 0xd8)
-#define RELAY_NEEDS \
+#define RELAY_NEEDS                                                          \
 	(VMBUS_FEAT_GUEST_SIGNAL_PARAMS | VMBUS_FEAT_INTERRUPT_REDIRECTION | \
 	 VMBUS_FEAT_MODIFY_CONNECTION)
 
@@ -290,6 +290,7 @@ static void host_rescinded(void *ctx, uint32_t host_id)
 	if (!c || c->rescinded)
 		return;
 	c->rescinded = true;
+	c->opening = c->closing = false; /* these need no answer any more */
 	vmbus_chan_revoke(c->ch); /* on_released() follows, perhaps at once */
 }
 

@@ -117,6 +117,15 @@ struct vmbus_chan_ops {
 	 * NULL: the server just changes the target.
 	 */
 	void (*retarget)(void *ctx, struct vmbus_chan *ch, uint32_t vp);
+	/*
+	 * Only of relayed channels, which somebody else serves. A GPADL is complete (@words as in
+	 * the messages): answer with vmbus_chan_gpadl_done(), now or later.
+	 */
+	void (*gpadl)(void *ctx, struct vmbus_chan *ch, uint32_t gpadl, uint16_t n_ranges,
+		      const uint64_t *words, uint32_t n_words);
+	/* The client wants it back, or is gone. True: vmbus_chan_gpadl_torndown() will follow;
+	 * false: it is out of use already. */
+	bool (*gpadl_teardown)(void *ctx, struct vmbus_chan *ch, uint32_t gpadl);
 	/* After vmbus_chan_revoke(), perhaps from inside it: the client has let go and the channel
 	 * is freed when this returns. Offer no channel from here, destroy none. May be NULL. */
 	void (*released)(void *ctx, struct vmbus_chan *ch);
@@ -126,6 +135,7 @@ enum vmbus_chan_kind {
 	VMBUS_CHAN_RAW, /* packets as the device likes */
 	VMBUS_CHAN_PIPE, /* message pipe */
 	VMBUS_CHAN_HVSOCK, /* byte pipe of a socket */
+	VMBUS_CHAN_RELAYED, /* somebody else's: rings and signals do not concern this server */
 };
 
 struct vmbus_chan_cfg {
@@ -138,6 +148,7 @@ struct vmbus_chan_cfg {
 	bool interface; /* VMBUS_CHAN_RAW: offer flag "device interface" */
 	uint16_t mmio_mb;
 	const uint8_t *user; /* VMBUS_USER_DATA bytes for RAW, or NULL */
+	const struct vmbus_offer *relayed; /* VMBUS_CHAN_RELAYED: the offer to pass on */
 	const struct vmbus_chan_ops *ops;
 	void *ctx;
 };
@@ -212,6 +223,14 @@ void vmbus_chan_retarget_done(struct vmbus_chan *ch, struct vmbus_irq *ret_irq);
  */
 must_check int64_t vmbus_chan_gpadl(struct vmbus_chan *ch, uint32_t gpadl, gpn_t *ret_pages,
 				    size_t cap);
+
+/* For relayed channels: the client's OPEN message with the signal parameters that hold, valid from
+ * ops->open to vmbus_chan_close_done(). */
+const struct vmbus_open *vmbus_chan_open_msg(const struct vmbus_chan *ch);
+
+/* Answers to ops->gpadl and ops->gpadl_teardown; of GPADLs that are gone meanwhile: ignored. */
+void vmbus_chan_gpadl_done(struct vmbus_chan *ch, uint32_t gpadl, bool ok);
+void vmbus_chan_gpadl_torndown(struct vmbus_chan *ch, uint32_t gpadl);
 
 /* The rings, valid between ops->open and vmbus_chan_close_done(). pipe->wake and gone are unused.
  */

@@ -22,7 +22,7 @@ struct vmbus_chan *chan_of(struct vmbus_server *s, uint32_t raw_id, uint32_t typ
 	return NULL;
 }
 
-static void send_gpadl_created(struct vmbus_server *s, uint32_t chan_id, uint32_t id, bool ok)
+void chan_send_gpadl_created(struct vmbus_server *s, uint32_t chan_id, uint32_t id, bool ok)
 {
 	const struct vmbus_gpadl_created m = {
 		.h.type = VMBUS_GPADL_CREATED,
@@ -34,7 +34,7 @@ static void send_gpadl_created(struct vmbus_server *s, uint32_t chan_id, uint32_
 	server_post(s, &m, sizeof(m));
 }
 
-static void send_torndown(struct vmbus_server *s, uint32_t id)
+void chan_send_torndown(struct vmbus_server *s, uint32_t id)
 {
 	const struct vmbus_gpadl_torndown m = { .h.type = VMBUS_GPADL_TORNDOWN, .gpadl = id };
 
@@ -78,15 +78,17 @@ void chan_handle_gpadl_header(struct vmbus_server *s, const struct chanmsg *m)
 	int r;
 
 	if (!ch) {
-		send_gpadl_created(s, gh->chan_id, gh->gpadl, false);
+		chan_send_gpadl_created(s, gh->chan_id, gh->gpadl, false);
 		return;
 	}
 	r = gpadl_begin(&s->gpadls, ch->id, gh->gpadl, gh->range_bytes, gh->range_count, gh->data,
 			words_in(m, VMBUS_GPADL_HEADER_SIZE), &g);
 	if (r < 0)
 		log_warn_rl(ALLOWED, "channel %u: GPADL refused (%d)", ch->id, r);
-	if (r < 0 || g->state == GPADL_READY)
-		send_gpadl_created(s, ch->id, gh->gpadl, r == 0);
+	if (r < 0)
+		chan_send_gpadl_created(s, ch->id, gh->gpadl, false);
+	else if (g->state == GPADL_READY)
+		chan_gpadl_complete(ch, g);
 }
 
 void chan_handle_gpadl_body(struct vmbus_server *s, const struct chanmsg *m)
@@ -102,9 +104,9 @@ void chan_handle_gpadl_body(struct vmbus_server *s, const struct chanmsg *m)
 		log_warn_rl(ALLOWED, "GPADL body without a header");
 	} else if (r < 0) {
 		log_warn_rl(ALLOWED, "channel %u: GPADL refused (%d)", chan_id, r);
-		send_gpadl_created(s, chan_id, gb->gpadl, false);
+		chan_send_gpadl_created(s, chan_id, gb->gpadl, false);
 	} else if (g->state == GPADL_READY) {
-		send_gpadl_created(s, g->chan_id, g->id, true);
+		chan_gpadl_complete(s->by_id[g->chan_id], g);
 	}
 }
 
@@ -119,7 +121,7 @@ void chan_handle_gpadl_teardown(struct vmbus_server *s, const struct chanmsg *m)
 	if (!g) {
 		/* After a rescind the client may tear down what the server has dropped already. */
 		if (ch->revoked)
-			send_torndown(s, gt->gpadl);
+			chan_send_torndown(s, gt->gpadl);
 		else
 			log_warn_rl(ALLOWED, "channel %u: teardown of an unknown GPADL", ch->id);
 		return;
@@ -128,8 +130,10 @@ void chan_handle_gpadl_teardown(struct vmbus_server *s, const struct chanmsg *m)
 		g->state = GPADL_TEARDOWN; /* answered when the device has let go */
 		return;
 	}
+	if (chan_gpadl_leave(ch, g))
+		return;
 	gpadl_free(&s->gpadls, g);
-	send_torndown(s, gt->gpadl);
+	chan_send_torndown(s, gt->gpadl);
 }
 
 /* Answer what waits for this channel: half-sent GPADLs when it is revoked, teardowns always. */
@@ -144,12 +148,13 @@ static void settle_gpadls(struct vmbus_chan *ch, bool revoked)
 		next = l->next;
 		if (g->chan_id != ch->id)
 			continue;
-		if (g->state == GPADL_TEARDOWN) {
+		if (g->state == GPADL_TEARDOWN &&
+		    (revoked || !ch->relayed || id == ch->open.ring_gpadl)) {
 			gpadl_free(set, g);
-			send_torndown(ch->s, id);
-		} else if (g->state == GPADL_COLLECTING && revoked) {
+			chan_send_torndown(ch->s, id);
+		} else if (revoked && (g->state == GPADL_COLLECTING || g->state == GPADL_PENDING)) {
 			gpadl_free(set, g);
-			send_gpadl_created(ch->s, ch->id, id, false);
+			chan_send_gpadl_created(ch->s, ch->id, id, false);
 		}
 	}
 }
@@ -225,6 +230,12 @@ static int prepare_open(struct vmbus_chan *ch)
 		ch->open.flags = 0;
 	if (ch->open.event_flag >= VMBUS_MAX_CHANNELS)
 		return -EINVAL;
+	if (ch->relayed) {
+		/* Whoever serves it checks the rings and hears the client by itself. */
+		const struct gpadl *g = gpadl_find(&s->gpadls, ch->id, ch->open.ring_gpadl);
+
+		return g && g->state == GPADL_READY ? 0 : -EBADMSG;
+	}
 	r = map_rings(ch);
 	if (r < 0)
 		return r;
@@ -286,7 +297,8 @@ static void start_close(struct vmbus_chan *ch)
 /* The rings are out of use: take everything down that belongs to the open state. */
 static void end_open(struct vmbus_chan *ch)
 {
-	ch->s->cfg.ops->port_close(ch->s->cfg.ctx, ch->id);
+	if (!ch->relayed)
+		ch->s->cfg.ops->port_close(ch->s->cfg.ctx, ch->id);
 	chan_io_ended(ch);
 	unmap_rings(ch);
 	ch->state = CHAN_CLOSED;
@@ -383,7 +395,7 @@ void chan_handle_released(struct vmbus_server *s, const struct chanmsg *m)
 		log_warn_rl(ALLOWED, "channel %u: released while open", ch->id);
 		return;
 	}
-	gpadl_free_chan(&s->gpadls, ch->id);
+	chan_gpadl_drop_all(ch);
 	ch->offered = false;
 	if (ch->revoked) {
 		release(ch);
@@ -395,6 +407,7 @@ void chan_handle_released(struct vmbus_server *s, const struct chanmsg *m)
 
 void chan_forget_client(struct vmbus_chan *ch)
 {
+	chan_gpadl_drop_all(ch);
 	ch->offered = false;
 	ch->client_released = false;
 	if (ch->revoked)
@@ -444,7 +457,7 @@ int vmbus_chan_offer(struct vmbus_server *s, const struct vmbus_chan_cfg *cfg,
 	struct vmbus_chan *ch;
 	int r;
 
-	if (cfg->subchannel && cfg->kind != VMBUS_CHAN_RAW)
+	if (cfg->subchannel && cfg->kind != VMBUS_CHAN_RAW && cfg->kind != VMBUS_CHAN_RELAYED)
 		return -EINVAL;
 	if (!id)
 		return -ENOSPC;
@@ -455,6 +468,7 @@ int vmbus_chan_offer(struct vmbus_server *s, const struct vmbus_chan_cfg *cfg,
 	ch->id = id;
 	ch->ops = cfg->ops;
 	ch->ctx = cfg->ctx;
+	ch->relayed = cfg->kind == VMBUS_CHAN_RELAYED;
 	ch->pipe.failed = true;
 	offer_fill(&ch->offer, cfg, id);
 	r = insert_sorted(s, ch);

@@ -26,6 +26,8 @@ static const char *gpadl_state(enum gpadl_state state)
 	switch (state) {
 	case GPADL_COLLECTING:
 		return "in_progress";
+	case GPADL_PENDING:
+		return "pending";
 	case GPADL_READY:
 		return "accepted";
 	case GPADL_TEARDOWN:

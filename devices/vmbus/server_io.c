@@ -144,7 +144,7 @@ void chan_io_opened(struct vmbus_chan *ch)
 {
 	struct loop *loop = ch->s->cfg.loop;
 
-	if (!loop)
+	if (!loop || ch->relayed)
 		return;
 	loop_timer_init(&ch->recheck, loop, on_recheck, ch);
 	loop_timer_arm(&ch->recheck, loop_now_ns() + RECHECK_NS);

@@ -32,6 +32,7 @@ struct vmbus_chan {
 	bool revoked;
 	bool abort_open; /* the connection went while the device was opening */
 	bool reopen; /* OPEN came while closing */
+	bool relayed; /* VMBUS_CHAN_RELAYED */
 	bool handed; /* the device has the rings, vmbus_chan_io() */
 	bool modifying; /* the device moves to modify_vp */
 	bool modify_again; /* and after that to next_vp */
@@ -92,8 +93,16 @@ void chan_handle_released(struct vmbus_server *s, const struct chanmsg *m);
 void chan_handle_gpadl_header(struct vmbus_server *s, const struct chanmsg *m);
 void chan_handle_gpadl_body(struct vmbus_server *s, const struct chanmsg *m);
 void chan_handle_gpadl_teardown(struct vmbus_server *s, const struct chanmsg *m);
+void chan_send_gpadl_created(struct vmbus_server *s, uint32_t chan_id, uint32_t id, bool ok);
+void chan_send_torndown(struct vmbus_server *s, uint32_t id);
 void chan_force_close(struct vmbus_chan *ch); /* the connection ends */
 void chan_forget_client(struct vmbus_chan *ch); /* after that; frees a revoked channel */
+
+/* server_relayed.c */
+void chan_gpadl_complete(struct vmbus_chan *ch, struct gpadl *g); /* all of it is here */
+/* The client wants it back. True: answered later. */
+bool chan_gpadl_leave(struct vmbus_chan *ch, struct gpadl *g);
+void chan_gpadl_drop_all(struct vmbus_chan *ch); /* the client is gone */
 
 /* server_io.c */
 void chan_io_opened(struct vmbus_chan *ch); /* the client is about to be told */

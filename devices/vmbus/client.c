@@ -181,7 +181,7 @@ static void dispatch(struct vmbus_client *c, const struct chanmsg *m)
 
 void vmbus_client_message(struct vmbus_client *c, const void *raw, size_t len)
 {
-	/* Before versions are agreed only their answer counts; it has no version to be checked by. */
+	/* Before versions are agreed only their answer counts; no version rules it. */
 	const uint32_t version = c->version ? c->version : VMBUS_COPPER;
 	struct chanmsg m;
 	int r;

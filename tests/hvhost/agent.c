@@ -281,14 +281,14 @@ static void accept_dial(struct agent *a)
 static void on_control(void *ctx, enum link_type type, unsigned stream, const char *text)
 {
 	struct agent *a = ctx;
-	const uint64_t one = 1;
+	const uint64_t how = strcmp(text, "ask") == 0 ? SESSION_STOP_ASK : SESSION_STOP_NOW;
 
 	switch (type) {
 	case LINK_CONFIG:
 		configure(a, text);
 		break;
 	case LINK_STOP:
-		(void)!write(a->cfg.stop_fd, &one, sizeof(one));
+		(void)!write(a->cfg.stop_fd, &how, sizeof(how));
 		break;
 	case LINK_OPEN:
 		if (stream >= LINK_FIRST_VSOCK)

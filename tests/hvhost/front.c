@@ -38,6 +38,10 @@
 #define HOLD_BYTES 65536
 /* How long an agent that was asked to stop may take. */
 #define STOP_GRACE_NS 4000000000u
+/* How long a guest may take to shut itself down. */
+#define SHUTDOWN_GRACE_NS (90 * 1000000000ull)
+/* From when on the user is told what is waited for. */
+#define PATIENCE_NS 2000000000u
 #define RECORD_CAP (1ull << 30)
 
 struct front {
@@ -50,7 +54,8 @@ struct front {
 	uint64_t recorded;
 	struct exec exec;
 	uint64_t deadline_ns;
-	bool ended, quit, timed_out, stdin_done, escape, power_off_sent, output_lost;
+	uint64_t notice_ns; /* when to say that the guest is waited for; 0 = not */
+	bool ended, asked, quit, timed_out, stdin_done, escape, power_off_sent, output_lost;
 	int agent_status, signal_no;
 	unsigned resets;
 	struct summary sum;
@@ -408,6 +413,17 @@ static void stop(struct front *f)
 	f->deadline_ns = now_ns() + STOP_GRACE_NS;
 }
 
+/* A guest that listens shuts itself down; any other is stopped at once. */
+static void ask_to_stop(struct front *f)
+{
+	if (f->asked || f->quit)
+		return stop(f);
+	f->asked = true;
+	(void)!link_control(f->link, LINK_STOP, 0, "ask");
+	f->deadline_ns = now_ns() + SHUTDOWN_GRACE_NS;
+	f->notice_ns = now_ns() + PATIENCE_NS;
+}
+
 static void read_stdin(struct front *f)
 {
 	uint8_t buf[1024];
@@ -434,7 +450,10 @@ static void read_signal(struct front *f)
 	if (f->quit) /* asked twice: do not wait for anybody */
 		(void)kill(f->child, SIGKILL);
 	f->signal_no = (int)si.ssi_signo;
-	stop(f);
+	if (si.ssi_signo == SIGHUP)
+		stop(f);
+	else
+		ask_to_stop(f);
 }
 
 static int poll_timeout(struct front *f)
@@ -443,15 +462,22 @@ static int poll_timeout(struct front *f)
 
 	if (!f->deadline_ns)
 		return -1;
+	if (f->notice_ns && now >= f->notice_ns) {
+		say("the guest shuts down; interrupt once more to stop it at once");
+		f->notice_ns = 0;
+	}
 	if (now >= f->deadline_ns) {
 		if (f->quit) { /* it was asked to stop and did not */
 			(void)kill(f->child, SIGKILL);
 			return 1000;
 		}
-		f->timed_out = true;
+		f->timed_out = !f->asked;
 		stop(f);
 	}
-	return (int)MIN((f->deadline_ns - now) / 1000000 + 1, 1000000);
+	return (int)MIN((MIN(f->deadline_ns, f->notice_ns ? f->notice_ns : UINT64_MAX) - now) /
+					1000000 +
+				1,
+			1000000);
 }
 
 static int serve(struct front *f)

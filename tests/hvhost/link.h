@@ -20,7 +20,7 @@
 
 enum link_type {
 	LINK_CONFIG = 1, /* front end: key=value lines */
-	LINK_STOP, /* front end: end the session */
+	LINK_STOP, /* front end: end the session; text "ask": if the guest agrees */
 	LINK_OPEN, /* front end: a vsock client came; agent: VTL2 dials, text = port */
 	LINK_DATA,
 	LINK_EOF, /* sender will send no more DATA on this stream */

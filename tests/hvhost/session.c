@@ -14,6 +14,7 @@
 #include "dump_host.h"
 #include "get_host.h"
 #include "hvpart.h"
+#include "ic_host.h"
 #include "igvm_boot.h"
 #include "log.h"
 #include "loop.h"
@@ -41,6 +42,8 @@ struct session {
 	struct serial_host *serial[SESSION_COMS];
 	struct vsock_host *vsock;
 	struct dump_host *dump;
+	struct ic_host *components; /* NULL: VTL0 has no VMBus of this host */
+	struct gmem *vtl0_gm; /* what the host may touch for VTL0; NULL: nothing */
 	uint32_t threads; /* VP threads that run */
 };
 
@@ -197,8 +200,14 @@ static const struct get_host_ops get_ops = {
 static void on_stop(void *ctx, uint32_t events)
 {
 	struct session *s = ctx;
+	uint64_t how = SESSION_STOP_NOW;
 
 	(void)events;
+	(void)!read(s->cfg->stop_fd, &how, sizeof(how));
+	if (how < SESSION_STOP_NOW && s->components && ic_host_shutdown(s->components) == 0) {
+		log_info(ALLOWED, "VTL0 is asked to shut down");
+		return;
+	}
 	part_end(s->part, SESSION_STOPPED, "stopped");
 	loop_stop(s->loop);
 }
@@ -244,6 +253,28 @@ static int check_cfg(struct session *s)
 	return 0;
 }
 
+/* What the host may touch on behalf of VTL0: everything but VTL2's memory. */
+static int make_vtl0_view(const struct hvpart *part, struct gmem **ret_gm)
+{
+	struct gmem_region regions[2 * MEM_MAX_RAM];
+	const gpa_t gap = part->mem.vtl2_base, gap_end = gap + part->mem.vtl2_size;
+	size_t n = 0;
+
+	for (size_t i = 0; i < part->mem.n_ram; i++) {
+		const struct mem_ram *ram = &part->mem.ram[i];
+		const gpa_t end = ram->gpa + ram->len;
+		const gpa_t below = MIN(end, gap), above = MAX(ram->gpa, gap_end);
+		uint8_t *map = part->mem.host_map + ram->off;
+
+		if (ram->gpa < below)
+			regions[n++] = (struct gmem_region){ ram->gpa, below - ram->gpa, map };
+		if (above < end)
+			regions[n++] = (struct gmem_region){ above, end - above,
+							     map + (above - ram->gpa) };
+	}
+	return gmem_create(regions, n, ret_gm);
+}
+
 static int make_view(const struct hvpart *part, uint8_t *map, struct gmem **ret_gm)
 {
 	struct gmem_region regions[MEM_MAX_RAM];
@@ -278,6 +309,9 @@ static int make_memory(struct session *s)
 	part->host_gm = part->gm;
 	if (r == 0 && part->isolated)
 		r = make_view(part, part->mem.host_map, &part->host_gm);
+	/* An isolated VTL0 keeps its memory from the host: rings in it would be of no use. */
+	if (r == 0 && !part->isolated)
+		r = make_vtl0_view(part, &s->vtl0_gm);
 	return fail(s, r, "guest memory");
 }
 
@@ -299,11 +333,31 @@ static int watch(struct session *s)
 	return r;
 }
 
+static uint64_t reference_time(void *ctx)
+{
+	const struct session *s = ctx;
+
+	return part_ref_time(s->part);
+}
+
+static int make_components(struct session *s)
+{
+	const struct ic_host_cfg cfg = {
+		.server = vmbus_host_vtl0_server(s->part->vmbus),
+		.loop = s->loop,
+		.reference_time = reference_time,
+		.ctx = s,
+	};
+
+	return cfg.server ? ic_host_create(&cfg, &s->components) : 0;
+}
+
 static int make_devices(struct session *s)
 {
 	const struct session_cfg *cfg = s->cfg;
 	const struct vmbus_host_cfg vcfg = {
 		.gm = s->part->host_gm,
+		.vtl0_gm = s->vtl0_gm,
 		.loop = s->loop,
 		.vps = cfg->vps,
 		.synic = &synic_ops,
@@ -317,6 +371,8 @@ static int make_devices(struct session *s)
 				     .log_json = cfg->vtl2_log_json };
 	int r = vmbus_host_create(&vcfg, &s->part->vmbus);
 
+	if (r == 0)
+		r = make_components(s);
 	if (r == 0)
 		r = pci_host_create(s->part, &s->part->pci);
 	if (r < 0)
@@ -444,6 +500,7 @@ static void tear_down(struct session *s)
 	vsock_host_destroy(s->vsock);
 	dump_host_destroy(s->dump);
 	get_host_destroy(s->get);
+	ic_host_destroy(s->components);
 	if (s->part->vmbus)
 		vmbus_host_destroy(s->part->vmbus);
 	pci_host_destroy(s->part->pci);
@@ -459,6 +516,7 @@ static void tear_down(struct session *s)
 	if (s->part->host_gm != s->part->gm)
 		gmem_destroy(s->part->host_gm);
 	gmem_destroy(s->part->gm);
+	gmem_destroy(s->vtl0_gm);
 	part_destroy(s->part);
 }
 

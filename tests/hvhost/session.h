@@ -16,6 +16,10 @@
 /* Exit status of a run that ended because VTL2 crashed. */
 #define SESSION_STATUS_VTL2_CRASH 123
 
+/* Ask the guest to shut down, if it listens; else, or if asked for so, end it at once. */
+#define SESSION_STOP_ASK 1ull
+#define SESSION_STOP_NOW (1ull << 32)
+
 enum session_isolation {
 	SESSION_ISO_IMAGE, /* what the image says it is for */
 	SESSION_ISO_NONE,
@@ -41,7 +45,7 @@ struct session_cfg {
 	bool vtl2_log_json; /* records as JSON instead of text */
 	const struct disk_opt *disks; /* stay valid; paths are those of this machine */
 	unsigned n_disks;
-	int stop_fd; /* becomes readable: end the session */
+	int stop_fd; /* eventfd: SESSION_STOP_x was written */
 	bool faithful; /* MMIO intercepts carry the guest's real instruction bytes */
 	enum session_isolation isolation;
 };

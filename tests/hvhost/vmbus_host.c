@@ -44,9 +44,23 @@ struct out_queue {
 	unsigned tries;
 };
 
+/* The server of one VTL's channels and the event ports by which it is signalled. */
+struct vtl_server {
+	struct vmbus_host *vh;
+	struct vmbus_server *server;
+	uint8_t vtl; /* whose channels; a signal from a lower one is denied */
+	/* Connection id of each open channel, 0 = closed. Written by the device thread, read by
+	 * VPs. */
+	_Atomic uint32_t ports[VMBUS_MAX_CHANNELS];
+	_Atomic uint64_t signalled[SIGNAL_WORDS]; /* channels, set by VPs */
+};
+
+/* VTL0's is spoken to by the relay of the paravisor, VTL2's by VTL2's kernel. */
+enum { SERVER_VTL0, SERVER_VTL2, SERVERS };
+
 struct vmbus_host {
 	struct vmbus_host_cfg cfg;
-	struct vmbus_server *server;
+	struct vtl_server servers[SERVERS]; /* VTL0's has no server if nobody wants one */
 	struct loop_work work; /* inbox, signals or slots changed */
 	struct loop_timer retry;
 	struct list queues;
@@ -54,11 +68,6 @@ struct vmbus_host {
 	pthread_mutex_t inbox_lock; /* protects: the inbox; rank: leaf */
 	struct in_msg inbox[INBOX_SIZE];
 	unsigned in_first, in_count;
-
-	/* Event ports: connection id of each open channel, 0 = closed. Written by the device
-	 * thread, read by VPs. */
-	_Atomic uint32_t ports[VMBUS_MAX_CHANNELS];
-	_Atomic uint64_t signalled[SIGNAL_WORDS]; /* channels, set by VPs */
 };
 
 /* ---- VP threads ------------------------------------------------------------------------------ */
@@ -107,34 +116,47 @@ enum hv_status vmbus_host_post(struct vmbus_host *vh, uint8_t caller_vtl, uint32
 }
 
 /* Channel whose event port has this id, 0 = none. */
-static uint32_t port_find(struct vmbus_host *vh, uint32_t connection_id)
+static uint32_t port_find(const struct vtl_server *vs, uint32_t connection_id)
 {
 	const uint32_t guess = connection_id & (VMBUS_MAX_CHANNELS - 1);
 
 	if (!connection_id)
 		return 0;
-	if (atomic_load_explicit(&vh->ports[guess], memory_order_relaxed) == connection_id)
+	if (atomic_load_explicit(&vs->ports[guess], memory_order_relaxed) == connection_id)
 		return guess;
 	/* A client that chooses its own ids. */
 	for (uint32_t i = 1; i < VMBUS_MAX_CHANNELS; i++) {
-		if (atomic_load_explicit(&vh->ports[i], memory_order_relaxed) == connection_id)
+		if (atomic_load_explicit(&vs->ports[i], memory_order_relaxed) == connection_id)
 			return i;
 	}
 	return 0;
 }
 
+/* The server that has such a port; *ret_chan its channel. NULL: none. */
+static struct vtl_server *port_owner(struct vmbus_host *vh, uint32_t connection_id,
+				     uint32_t *ret_chan)
+{
+	for (unsigned i = 0; i < SERVERS; i++) {
+		*ret_chan = vh->servers[i].server ? port_find(&vh->servers[i], connection_id) : 0;
+		if (*ret_chan)
+			return &vh->servers[i];
+	}
+	return NULL;
+}
+
 enum hv_status vmbus_host_signal(struct vmbus_host *vh, uint8_t caller_vtl, uint32_t connection_id,
 				 uint16_t flag)
 {
-	const uint32_t chan = port_find(vh, connection_id);
+	uint32_t chan;
+	struct vtl_server *vs = port_owner(vh, connection_id, &chan);
 
-	if (!chan)
+	if (!vs)
 		return HV_INVALID_CONNECTION_ID;
-	if (caller_vtl < 2)
+	if (caller_vtl < vs->vtl)
 		return HV_OPERATION_DENIED;
 	(void)flag; /* a dedicated port has one flag: it is the channel's whatever its number */
 	atomic_fetch_or_explicit(
-		&vh->signalled[chan / 64], 1ull << (chan % 64),
+		&vs->signalled[chan / 64], 1ull << (chan % 64),
 		memory_order_release); /* pairs with the exchange in run_signals() */
 	loop_post(vh->cfg.loop, &vh->work);
 	return HV_OK;
@@ -217,10 +239,9 @@ static struct out_queue *queue_get(struct vmbus_host *vh, uint8_t vtl, uint32_t 
 	return q;
 }
 
-static void host_post(void *ctx, uint32_t vp, uint8_t vtl, uint8_t sint, const void *msg,
-		      size_t len)
+static void post_to(struct vmbus_host *vh, uint32_t vp, uint8_t vtl, uint8_t sint, const void *msg,
+		    size_t len)
 {
-	struct vmbus_host *vh = ctx;
 	struct out_queue *q = queue_get(vh, vtl, vp, sint);
 	struct out_msg *om = q ? calloc(1, sizeof(*om)) : NULL;
 
@@ -239,9 +260,18 @@ static void host_post(void *ctx, uint32_t vp, uint8_t vtl, uint8_t sint, const v
 	loop_post(vh->cfg.loop, &vh->work);
 }
 
+static void host_post(void *ctx, uint32_t vp, uint8_t vtl, uint8_t sint, const void *msg,
+		      size_t len)
+{
+	const struct vtl_server *vs = ctx;
+
+	post_to(vs->vh, vp, vtl, sint, msg, len);
+}
+
 static void host_signal(void *ctx, uint32_t vp, uint8_t vtl, uint8_t sint, uint16_t flag)
 {
-	struct vmbus_host *vh = ctx;
+	const struct vtl_server *vs = ctx;
+	struct vmbus_host *vh = vs->vh;
 	enum hv_status st = vh->cfg.synic->signal_event(vh->cfg.ctx, vtl, vp, sint, flag);
 
 	if (st != HV_OK)
@@ -250,27 +280,30 @@ static void host_signal(void *ctx, uint32_t vp, uint8_t vtl, uint8_t sint, uint1
 
 static int host_port_open(void *ctx, uint32_t chan_id, uint32_t connection_id)
 {
-	struct vmbus_host *vh = ctx;
+	struct vtl_server *vs = ctx;
+	uint32_t taken;
 
-	if (!connection_id || message_port(connection_id) || port_find(vh, connection_id))
+	if (!connection_id || message_port(connection_id) ||
+	    port_owner(vs->vh, connection_id, &taken))
 		return -EEXIST;
-	atomic_store_explicit(&vh->ports[chan_id], connection_id, memory_order_relaxed);
+	atomic_store_explicit(&vs->ports[chan_id], connection_id, memory_order_relaxed);
 	return 0;
 }
 
 static void host_port_close(void *ctx, uint32_t chan_id)
 {
-	struct vmbus_host *vh = ctx;
+	struct vtl_server *vs = ctx;
 
-	atomic_store_explicit(&vh->ports[chan_id], 0, memory_order_relaxed);
+	atomic_store_explicit(&vs->ports[chan_id], 0, memory_order_relaxed);
 }
 
 static void host_connected(void *ctx, uint32_t version)
 {
-	struct vmbus_host *vh = ctx;
+	const struct vtl_server *vs = ctx;
+	const struct vmbus_host_cfg *cfg = &vs->vh->cfg;
 
-	if (vh->cfg.connected)
-		vh->cfg.connected(vh->cfg.ctx, version);
+	if (vs->vtl && cfg->connected)
+		cfg->connected(cfg->ctx, version);
 }
 
 static void host_seen(void *ctx, uint32_t chan_id, bool page, const void *data, size_t len)
@@ -290,13 +323,13 @@ static const struct vmbus_server_ops server_ops = {
 
 /* ---- device thread: in ----------------------------------------------------------------------- */
 
-/* The relay of a paravisor asks for VTL0's server. There is none here: say so where it listens. */
+/* The relay of a paravisor asks for VTL0's server. This VM has none: say so where it listens. */
 static void refuse_relay(struct vmbus_host *vh)
 {
 	const struct vmbus_version_rsp rsp = { .h.type = VMBUS_VERSION_RESPONSE };
 
-	log_info(ALLOWED, "no channels for VTL0: its server is not part of this host");
-	host_post(vh, 0, 2, VMBUS_REDIRECT_SINT, &rsp, VMBUS_VERSION_RSP_V1_SIZE);
+	log_info(ALLOWED, "this host has no channels for VTL0");
+	post_to(vh, 0, 2, VMBUS_REDIRECT_SINT, &rsp, VMBUS_VERSION_RSP_V1_SIZE);
 }
 
 /* First contact comes in through a shared port and says for which VTL it is meant. */
@@ -305,11 +338,14 @@ static void handle_contact(struct vmbus_host *vh, const struct in_msg *m)
 	struct vmbus_contact c = { 0 };
 
 	memcpy(&c, m->raw, MIN(m->len, sizeof(c)));
-	if (c.h.type != VMBUS_INITIATE_CONTACT || m->len < VMBUS_CONTACT_V1_SIZE)
+	if (m->len >= VMBUS_CONTACT_V1_SIZE && c.h.type == VMBUS_INITIATE_CONTACT &&
+	    c.version >= VMBUS_WIN10_RS4 && c.vtl == 2)
+		vmbus_server_message(vh->servers[SERVER_VTL2].server, true, m->raw, m->len);
+	else if (m->connection_id != VMBUS_MSG_ID_REDIRECT)
 		log_warn_rl(ALLOWED, "message type %u on port 0x%x", c.h.type, m->connection_id);
-	else if (c.version >= VMBUS_WIN10_RS4 && c.vtl == 2)
-		vmbus_server_message(vh->server, true, m->raw, m->len);
-	else if (m->connection_id == VMBUS_MSG_ID_REDIRECT)
+	else if (vh->servers[SERVER_VTL0].server)
+		vmbus_server_message(vh->servers[SERVER_VTL0].server, true, m->raw, m->len);
+	else
 		refuse_relay(vh);
 }
 
@@ -328,16 +364,16 @@ static bool inbox_get(struct vmbus_host *vh, struct in_msg *ret_m)
 	return got;
 }
 
-static void run_signals(struct vmbus_host *vh)
+static void run_signals(struct vtl_server *vs)
 {
 	for (uint32_t w = 0; w < SIGNAL_WORDS; w++) {
 		uint64_t set;
 
-		if (!atomic_load_explicit(&vh->signalled[w], memory_order_relaxed))
+		if (!atomic_load_explicit(&vs->signalled[w], memory_order_relaxed))
 			continue;
-		set = atomic_exchange_explicit(&vh->signalled[w], 0, memory_order_acquire);
+		set = atomic_exchange_explicit(&vs->signalled[w], 0, memory_order_acquire);
 		for (; set; set &= set - 1)
-			vmbus_server_signal(vh->server, w * 64 + (uint32_t)__builtin_ctzll(set));
+			vmbus_server_signal(vs->server, w * 64 + (uint32_t)__builtin_ctzll(set));
 	}
 }
 
@@ -346,11 +382,14 @@ static void on_work(void *ctx)
 	struct vmbus_host *vh = ctx;
 	struct in_msg m;
 
-	run_signals(vh);
+	for (unsigned i = 0; i < SERVERS; i++) {
+		if (vh->servers[i].server)
+			run_signals(&vh->servers[i]);
+	}
 	/* A client that does not read its answers is not asked for more. */
 	while (!pump_all(vh) && inbox_get(vh, &m)) {
 		if (m.connection_id == VMBUS_MSG_ID_VTL2)
-			vmbus_server_message(vh->server, false, m.raw, m.len);
+			vmbus_server_message(vh->servers[SERVER_VTL2].server, false, m.raw, m.len);
 		else
 			handle_contact(vh, &m);
 	}
@@ -358,23 +397,32 @@ static void on_work(void *ctx)
 
 /* ---- life cycle ------------------------------------------------------------------------------ */
 
-static int make_server(struct vmbus_host *vh)
+static int make_server(struct vmbus_host *vh, unsigned idx, struct gmem *gm)
 {
+	const bool vtl2 = idx == SERVER_VTL2;
+	struct vtl_server *vs = &vh->servers[idx];
 	const struct vmbus_server_cfg cfg = {
-		.gm = vh->cfg.gm,
+		.gm = gm,
 		.ops = &server_ops,
-		.ctx = vh,
-		.vtl = 2,
+		.ctx = vs,
+		.vtl = vtl2 ? 2 : 0,
 		.reply_vtl = 2,
-		.reply_sint = VMBUS_SINT,
-		.message_id = VMBUS_MSG_ID_VTL2,
+		.reply_sint = vtl2 ? VMBUS_SINT : VMBUS_REDIRECT_SINT,
+		.message_id = vtl2 ? VMBUS_MSG_ID_VTL2 : VMBUS_MSG_ID_REDIRECT,
 		.max_version = VMBUS_COPPER,
-		.features = VMBUS_FEAT_MODIFY_CONNECTION | VMBUS_FEAT_CLIENT_ID |
-			    VMBUS_FEAT_PAUSE_RESUME,
+		/* A relay chooses how its guest signals and is interrupted. */
+		.features =
+			VMBUS_FEAT_MODIFY_CONNECTION | VMBUS_FEAT_CLIENT_ID |
+			VMBUS_FEAT_PAUSE_RESUME |
+			(vtl2 ? 0
+			      : VMBUS_FEAT_GUEST_SIGNAL_PARAMS | VMBUS_FEAT_INTERRUPT_REDIRECTION),
 		.vps = vh->cfg.vps,
+		.loop = vh->cfg.loop,
 	};
 
-	return vmbus_server_create(&cfg, &vh->server);
+	vs->vh = vh;
+	vs->vtl = cfg.vtl;
+	return vmbus_server_create(&cfg, &vs->server);
 }
 
 int vmbus_host_create(const struct vmbus_host_cfg *cfg, struct vmbus_host **ret_vh)
@@ -392,7 +440,9 @@ int vmbus_host_create(const struct vmbus_host_cfg *cfg, struct vmbus_host **ret_
 	list_init(&vh->queues);
 	loop_timer_init(&vh->retry, cfg->loop, on_work, vh);
 	(void)pthread_mutex_init(&vh->inbox_lock, NULL);
-	r = make_server(vh);
+	r = make_server(vh, SERVER_VTL2, cfg->gm);
+	if (r == 0 && cfg->vtl0_gm)
+		r = make_server(vh, SERVER_VTL0, cfg->vtl0_gm);
 	if (r < 0) {
 		vmbus_host_destroy(vh);
 		return r;
@@ -407,7 +457,8 @@ void vmbus_host_destroy(struct vmbus_host *vh)
 
 	if (!vh)
 		return;
-	vmbus_server_destroy(vh->server);
+	for (unsigned i = 0; i < SERVERS; i++)
+		vmbus_server_destroy(vh->servers[i].server);
 	loop_timer_cancel(&vh->retry);
 	while ((l = list_pop(&vh->queues))) {
 		struct out_queue *q = container_of(l, struct out_queue, link);
@@ -421,5 +472,10 @@ void vmbus_host_destroy(struct vmbus_host *vh)
 
 struct vmbus_server *vmbus_host_server(struct vmbus_host *vh)
 {
-	return vh->server;
+	return vh->servers[SERVER_VTL2].server;
+}
+
+struct vmbus_server *vmbus_host_vtl0_server(struct vmbus_host *vh)
+{
+	return vh->servers[SERVER_VTL0].server;
 }

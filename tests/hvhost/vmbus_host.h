@@ -36,6 +36,7 @@ struct vmbus_host_synic_ops {
 
 struct vmbus_host_cfg {
 	struct gmem *gm; /* everything VTL2 may point a ring at */
+	struct gmem *vtl0_gm; /* the same for VTL0; NULL: no channels for VTL0 */
 	struct loop *loop; /* of the device thread */
 	uint32_t vps;
 	const struct vmbus_host_synic_ops *synic;
@@ -54,6 +55,9 @@ void vmbus_host_destroy(struct vmbus_host *vh);
 
 /* The server to offer VTL2's channels on. */
 struct vmbus_server *vmbus_host_server(struct vmbus_host *vh);
+
+/* The one for VTL0's channels, reached through the paravisor's relay. NULL: there is none. */
+struct vmbus_server *vmbus_host_vtl0_server(struct vmbus_host *vh);
 
 /**
  * vmbus_host_post - HvPostMessage

@@ -55,7 +55,7 @@ struct scsi_cmd {
 	uint8_t cdb_len;
 	enum scsi_dir dir;
 	uint32_t data_len; /* bytes the iovecs hold */
-	const struct iovec *iov; /* guest memory */
+	struct iovec *iov; /* guest memory; the unit may shorten it */
 	uint32_t n_iov;
 	uint32_t timeout_ms; /* 0 = default */
 	void (*done)(struct scsi_cmd *cmd); /* loop's thread; may run inside scsi_exec() */

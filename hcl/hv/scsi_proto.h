@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * SCSI: operation codes, status, sense, pages and the layout of what is transferred. Multi-byte
+ * fields are big-endian and are reached with the helpers below.
+ * Spec: SPC-4, SBC-3, MMC-6; spec/storage-net.md 2.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#include "macros.h"
+
+enum scsi_opcode {
+	SCSI_TEST_UNIT_READY = 0x00,
+	SCSI_REQUEST_SENSE = 0x03,
+	SCSI_FORMAT_UNIT = 0x04,
+	SCSI_READ_6 = 0x08,
+	SCSI_WRITE_6 = 0x0a,
+	SCSI_INQUIRY = 0x12,
+	SCSI_MODE_SELECT_6 = 0x15,
+	SCSI_RESERVE_6 = 0x16,
+	SCSI_RELEASE_6 = 0x17,
+	SCSI_MODE_SENSE_6 = 0x1a,
+	SCSI_START_STOP_UNIT = 0x1b,
+	SCSI_SEND_DIAGNOSTIC = 0x1d,
+	SCSI_PREVENT_ALLOW = 0x1e,
+	SCSI_READ_CAPACITY_10 = 0x25,
+	SCSI_READ_10 = 0x28,
+	SCSI_WRITE_10 = 0x2a,
+	SCSI_WRITE_VERIFY_10 = 0x2e,
+	SCSI_VERIFY_10 = 0x2f,
+	SCSI_SYNC_CACHE_10 = 0x35,
+	SCSI_WRITE_SAME_10 = 0x41,
+	SCSI_UNMAP = 0x42,
+	SCSI_READ_TOC = 0x43,
+	SCSI_GET_CONFIGURATION = 0x46,
+	SCSI_GET_EVENT_STATUS = 0x4a,
+	SCSI_READ_DISC_INFO = 0x51,
+	SCSI_READ_TRACK_INFO = 0x52,
+	SCSI_MODE_SELECT_10 = 0x55,
+	SCSI_MODE_SENSE_10 = 0x5a,
+	SCSI_READ_BUFFER_CAPACITY = 0x5c,
+	SCSI_PR_IN = 0x5e,
+	SCSI_PR_OUT = 0x5f,
+	SCSI_READ_16 = 0x88,
+	SCSI_WRITE_16 = 0x8a,
+	SCSI_WRITE_VERIFY_16 = 0x8e,
+	SCSI_VERIFY_16 = 0x8f,
+	SCSI_SYNC_CACHE_16 = 0x91,
+	SCSI_WRITE_SAME_16 = 0x93,
+	SCSI_SERVICE_ACTION_IN_16 = 0x9e,
+	SCSI_REPORT_LUNS = 0xa0,
+	SCSI_MAINTENANCE_IN = 0xa3,
+	SCSI_READ_12 = 0xa8,
+	SCSI_WRITE_12 = 0xaa,
+	SCSI_GET_PERFORMANCE = 0xac,
+	SCSI_READ_DVD_STRUCTURE = 0xad,
+	SCSI_WRITE_VERIFY_12 = 0xae,
+	SCSI_VERIFY_12 = 0xaf,
+	SCSI_SET_STREAMING = 0xb6,
+	SCSI_MECHANISM_STATUS = 0xbd,
+};
+
+/* Service actions of SERVICE ACTION IN(16) and MAINTENANCE IN. */
+#define SCSI_SAI_READ_CAPACITY_16 0x10u
+#define SCSI_SAI_GET_LBA_STATUS 0x12u
+#define SCSI_MI_REPORT_OPCODES 0x0cu
+
+enum scsi_status {
+	SCSI_GOOD = 0x00,
+	SCSI_CHECK_CONDITION = 0x02,
+	SCSI_RESERVATION_CONFLICT = 0x18,
+	SCSI_TASK_ABORTED = 0x40,
+};
+
+enum scsi_sense_key {
+	SENSE_NONE = 0x0,
+	SENSE_NOT_READY = 0x2,
+	SENSE_MEDIUM_ERROR = 0x3,
+	SENSE_HARDWARE_ERROR = 0x4,
+	SENSE_ILLEGAL_REQUEST = 0x5,
+	SENSE_UNIT_ATTENTION = 0x6,
+	SENSE_DATA_PROTECT = 0x7,
+	SENSE_ABORTED_COMMAND = 0xb,
+	SENSE_MISCOMPARE = 0xe,
+};
+
+/* Additional sense codes with their qualifiers: (ASC << 8 | ASCQ). */
+enum scsi_asc {
+	ASC_NONE = 0x0000,
+	ASC_NOT_READY = 0x0400,
+	ASC_LIST_LENGTH = 0x1a00,
+	ASC_MISCOMPARE = 0x1d00,
+	ASC_OPCODE = 0x2000,
+	ASC_LBA = 0x2100,
+	ASC_CDB_FIELD = 0x2400,
+	ASC_PARAMETER = 0x2600,
+	ASC_INVALID_RELEASE = 0x2604,
+	ASC_WRITE_PROTECTED = 0x2700,
+	ASC_CAPACITY_CHANGED = 0x2a09,
+	ASC_NO_MEDIUM_CLOSED = 0x3a01,
+	ASC_NO_MEDIUM_OPEN = 0x3a02,
+	ASC_SAVING = 0x3900,
+	ASC_REMOVAL_PREVENTED = 0x5302,
+	ASC_INSUFFICIENT_RESERVATIONS = 0x5504,
+};
+
+#define SCSI_SENSE_FIXED 0x70u
+#define SCSI_SENSE_FIXED_LEN 18u
+
+/* INQUIRY */
+#define SCSI_INQUIRY_LEN 96u
+#define SCSI_INQUIRY_EVPD 1u
+#define SCSI_INQUIRY_CMDDT 2u
+#define SCSI_PERIPHERAL_DISK 0x00u
+#define SCSI_PERIPHERAL_DVD 0x05u
+#define SCSI_PERIPHERAL_ABSENT 0x7fu
+#define SCSI_VERSION_SPC3 5u
+#define SCSI_INQUIRY_FORMAT 2u
+#define SCSI_INQUIRY_RMB 0x80u
+#define SCSI_INQUIRY_CMDQUE 0x02u
+
+enum scsi_vpd_page {
+	VPD_SUPPORTED = 0x00,
+	VPD_SERIAL = 0x80,
+	VPD_DEVICE_ID = 0x83,
+	VPD_BLOCK_LIMITS = 0xb0,
+	VPD_CHARACTERISTICS = 0xb1,
+	VPD_PROVISIONING = 0xb2,
+	VPD_MS_PAGING_EXTENTS = 0xce,
+	VPD_MS_VIRTUAL_DEVICE = 0xcf,
+};
+#define VPD_HEADER 4u
+#define VPD_BLOCK_LIMITS_LEN 64u
+#define VPD_CHARACTERISTICS_LEN 64u
+
+/* MODE SENSE and MODE SELECT */
+#define MODE_PAGE_CACHING 0x08u
+#define MODE_PAGE_CD_CAPABILITIES 0x2au
+#define MODE_PAGE_ALL 0x3fu
+#define MODE_CACHING_LEN 20u
+#define MODE_CACHING_WCE 0x04u
+#define MODE_DEV_WP 0x80u
+#define MODE_DEV_DPOFUA 0x10u
+enum scsi_mode_control { MODE_CURRENT, MODE_CHANGEABLE, MODE_DEFAULT, MODE_SAVED };
+
+/* Bits of byte 1 of read and write CDBs. */
+#define CDB_FUA 0x08u
+#define CDB_RELADR 0x01u
+#define CDB_PROTECT 0xe0u
+#define CDB_BYTCHK 0x06u
+#define CDB_BYTCHK_SHIFT 1
+#define CDB_WS_UNMAP 0x08u
+#define CDB_WS_ANCHOR 0x10u
+#define CDB_WS_NDOB 0x01u
+#define CDB_LBDATA_PBDATA 0x06u
+#define CDB_UNMAP_ANCHOR 0x01u
+
+#define UNMAP_HEADER 8u
+#define UNMAP_DESCRIPTOR 16u
+#define UNMAP_MAX_DESCRIPTORS 4096u
+
+/* PERSISTENT RESERVE IN and OUT */
+enum scsi_pr_in { PR_READ_KEYS, PR_READ_RESERVATION, PR_REPORT_CAPABILITIES, PR_READ_FULL_STATUS };
+enum scsi_pr_out {
+	PR_REGISTER,
+	PR_RESERVE,
+	PR_RELEASE,
+	PR_CLEAR,
+	PR_PREEMPT,
+	PR_PREEMPT_ABORT,
+	PR_REGISTER_IGNORE,
+};
+enum scsi_pr_type {
+	PR_WRITE_EXCLUSIVE = 1,
+	PR_EXCLUSIVE = 3,
+	PR_WRITE_EXCLUSIVE_RO = 5,
+	PR_EXCLUSIVE_RO = 6,
+	PR_WRITE_EXCLUSIVE_AR = 7,
+	PR_EXCLUSIVE_AR = 8,
+};
+#define PR_OUT_LEN 24u
+#define PR_OUT_APTPL 0x01u
+#define PR_OUT_ALL_TG_PT 0x04u
+#define PR_OUT_SPEC_I_PT 0x08u
+
+static inline uint16_t be16_get(const uint8_t *p)
+{
+	return (uint16_t)(p[0] << 8 | p[1]);
+}
+
+static inline uint32_t be24_get(const uint8_t *p)
+{
+	return (uint32_t)p[0] << 16 | (uint32_t)be16_get(p + 1);
+}
+
+static inline void be16_put(uint8_t *p, uint16_t v)
+{
+	p[0] = (uint8_t)(v >> 8);
+	p[1] = (uint8_t)v;
+}
+
+static inline void be64_put(uint8_t *p, uint64_t v)
+{
+	for (int i = 7; i >= 0; i--, v >>= 8)
+		p[i] = (uint8_t)v;
+}

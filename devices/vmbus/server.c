@@ -196,8 +196,8 @@ static void answer_contact(struct vmbus_server *s, const struct chanmsg *m)
 	rsp.features = s->features;
 	if (rsp.conn_state != VMBUS_CONN_OK)
 		s->version = s->features = 0;
-	log_info(ALLOWED, "VTL%u connects with version %u.%u", s->cfg.vtl, c->version >> 16,
-		 c->version & 0xffff);
+	log_info_rl(ALLOWED, "VTL%u connects with version %u.%u", s->cfg.vtl, c->version >> 16,
+		    c->version & 0xffff);
 	server_post(s, &rsp, c->version >= VMBUS_COPPER ? sizeof(rsp) : VMBUS_VERSION_RSP_V1_SIZE);
 	if (s->version && s->cfg.ops->connected)
 		s->cfg.ops->connected(s->cfg.ctx, s->version);

@@ -174,7 +174,12 @@ static void handle_sint(struct vcpu *v, const void *payload)
 {
 	const struct hv_sint_deliverable_msg *m = payload;
 
+	const struct vcpu_env *env = v->env;
+
 	v->deliver_set &= ~((uint64_t)m->sints << HV_DELIVER_SINT_SHIFT);
+	v->want_sints &= (uint16_t)~m->sints;
+	if (env->sints_free)
+		env->sints_free(env->ctx, v->vp.idx, m->sints);
 }
 
 static void handle_eoi(struct vcpu *v, const void *payload)

@@ -55,11 +55,11 @@ void inject_extint(struct vcpu *v)
 
 void inject_sync(struct vcpu *v)
 {
-	uint64_t wanted = 0;
+	uint64_t wanted = (uint64_t)v->want_sints << HV_DELIVER_SINT_SHIFT;
 	int r;
 
 	if (atomic_load_explicit(&v->extint, memory_order_seq_cst))
-		wanted = HV_DELIVER_INTERRUPT;
+		wanted |= HV_DELIVER_INTERRUPT;
 	if (wanted == v->deliver_set)
 		return;
 	r = regs_set64(&v->vp, HVREG_DELIVERABILITY, wanted);

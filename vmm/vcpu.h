@@ -78,6 +78,8 @@ struct vcpu_env {
 	uint16_t (*post_message)(void *ctx, vpidx_t vp, uint32_t connection, uint32_t type,
 				 const void *payload, size_t len);
 	uint16_t (*signal_event)(void *ctx, vpidx_t vp, uint32_t connection, uint16_t flag);
+	/* Message slots that were waited for (want_sints) are free. May be NULL. */
+	void (*sints_free)(void *ctx, vpidx_t vp, uint16_t sints);
 };
 
 struct vcpu {
@@ -87,6 +89,7 @@ struct vcpu {
 
 	/* owner thread only */
 	uint64_t deliver_set; /* what the hypervisor was last told: HV_DELIVER_* */
+	uint16_t want_sints; /* whose message slots are waited for: bit mask */
 	bool event_pending; /* an event was injected since the last entry */
 	struct vtl0_crash *crash_buf; /* allocated at start: the exit path allocates nothing */
 

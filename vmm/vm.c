@@ -144,6 +144,35 @@ static uint8_t on_extint_ack(void *ctx)
 	return machine_extint_ack(vm->machine);
 }
 
+static uint16_t on_post_message(void *ctx, vpidx_t vp, uint32_t connection, uint32_t type,
+				const void *payload, size_t len)
+{
+	struct vm *vm = ctx;
+
+	return vmbus_vtl0_post(vm->vmbus, vp, connection, type, payload, len);
+}
+
+static uint16_t on_signal_event(void *ctx, vpidx_t vp, uint32_t connection, uint16_t flag)
+{
+	struct vm *vm = ctx;
+
+	return vmbus_vtl0_signal(vm->vmbus, vp, connection, flag);
+}
+
+static void on_sints_free(void *ctx, vpidx_t vp, uint16_t sints)
+{
+	struct vm *vm = ctx;
+
+	vmbus_vtl0_sints_free(vm->vmbus, vp, sints);
+}
+
+static struct vcpu *vcpu_of(void *ctx, vpidx_t vp)
+{
+	struct vm *vm = ctx;
+
+	return vm->vps ? vps_vcpu(vm->vps, vp) : NULL;
+}
+
 /* The PIC's output is wired to the first processor. */
 static void on_extint_line(void *ctx, unsigned int line, bool level)
 {
@@ -331,6 +360,20 @@ static int build_machine(struct vm *vm)
 	return why("devices", machine_create(&cfg, &w, &vm->machine));
 }
 
+static int build_vmbus(struct vm *vm)
+{
+	const struct vmbus_vtl0_cfg cfg = {
+		.gm = vm->gm,
+		.hvc = &vm->hvc,
+		.ctl = vm->ctl,
+		.vps = vm->dt.n_vps,
+		.vcpu = vcpu_of,
+		.ctx = vm,
+	};
+
+	return why("VMBus for VTL0", vmbus_vtl0_create(&cfg, &vm->vmbus));
+}
+
 static uint8_t phys_bits(void)
 {
 	uint32_t eax = 0x80000008, ebx, ecx = 0, edx;
@@ -404,6 +447,9 @@ static int start_vps(struct vm *vm)
 		.extint_ack = on_extint_ack,
 		.crash = on_crash,
 		.triple_fault = on_triple_fault,
+		.post_message = on_post_message,
+		.signal_event = on_signal_event,
+		.sints_free = on_sints_free,
 	};
 	return why("virtual processors", vps_start(&cfg, &vm->vps));
 }
@@ -419,6 +465,8 @@ static int start_vtl0(struct vm *vm)
 		r = read_boot_info(vm);
 	if (r == 0)
 		r = build_machine(vm);
+	if (r == 0)
+		r = build_vmbus(vm);
 	if (r == 0)
 		r = load_vtl0(vm);
 	if (r == 0)
@@ -472,6 +520,7 @@ void vm_stop(struct vm *vm)
 	vm_pause_fini(&vm->pause);
 	loop_timer_cancel(&vm->mem_timer);
 	loop_timer_cancel(&vm->drain_timer);
+	vmbus_vtl0_destroy(vm->vmbus);
 	host_close(&vm->host);
 	machine_destroy(vm->machine);
 	gmem_destroy(vm->gm);

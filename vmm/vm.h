@@ -21,6 +21,7 @@
 #include "vcpu.h"
 #include "vm_clock.h"
 #include "vm_pause.h"
+#include "vmbus_vtl0.h"
 #include "vps.h"
 #include "vtl0_config.h"
 
@@ -62,6 +63,8 @@ struct vm {
 	struct msi_sink msi;
 	struct irq_sink extint;
 	struct power_ops power;
+
+	struct vmbus_vtl0 *vmbus; /* what VTL0's hypercalls for channels reach */
 
 	struct vcpu_env env;
 	struct load_regs bsp_regs;

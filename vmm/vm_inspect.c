@@ -387,6 +387,8 @@ void vm_inspect(struct inspect *in, const void *obj)
 	inspect_dir(in, SENS_UNSPEC, "vtl0_image", vtl0_image_inspect, &vm->vtl0);
 	inspect_dir(in, SENS_UNSPEC, "boot", boot_inspect, NULL);
 	inspect_flatten(in, host_inspect, &vm->host);
+	if (vm->vmbus)
+		inspect_dir(in, SENS_UNSPEC, "vmbus", vmbus_vtl0_inspect, vm->vmbus);
 	if (vm->machine)
 		devices_inspect(in, vm);
 }

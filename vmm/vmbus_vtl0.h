@@ -17,6 +17,7 @@
 #include "macros.h"
 
 struct inspect;
+struct vcpu;
 struct vmbus_server;
 struct vmbus_vtl0;
 
@@ -25,17 +26,26 @@ struct vmbus_vtl0_cfg {
 	struct hvc *hvc;
 	struct loop *ctl;
 	uint32_t vps;
+	/* NULL: VTL0 does not run (any more). Any thread. */
+	struct vcpu *(*vcpu)(void *ctx, vpidx_t vp);
+	void *ctx;
 };
 
+/* Returns: 0, -EINVAL, -ENOMEM. Context: control thread, before VPs run. */
 must_check int vmbus_vtl0_create(const struct vmbus_vtl0_cfg *cfg, struct vmbus_vtl0 **ret_vb);
 /* After VPs have stopped and the devices were destroyed. Accepts NULL. */
 void vmbus_vtl0_destroy(struct vmbus_vtl0 *vb);
 
 struct vmbus_server *vmbus_vtl0_server(struct vmbus_vtl0 *vb);
 
-/* For struct vcpu_env. Any VP thread; neither blocks. enum hv_status. */
+/*
+ * For struct vcpu_env. Any VP thread, each for its own VP; none blocks. The first two: enum
+ * hv_status. HV_INSUFFICIENT_BUFFERS: too much is waiting, VTL0 tries again.
+ */
 uint16_t vmbus_vtl0_post(struct vmbus_vtl0 *vb, vpidx_t vp, uint32_t connection, uint32_t type,
 			 const void *payload, size_t len);
 uint16_t vmbus_vtl0_signal(struct vmbus_vtl0 *vb, vpidx_t vp, uint32_t connection, uint16_t flag);
+void vmbus_vtl0_sints_free(struct vmbus_vtl0 *vb, vpidx_t vp, uint16_t sints);
 
+/* Server, connection and channels, and what is on its way: an inspect_fn. Control thread. */
 void vmbus_vtl0_inspect(struct inspect *in, const void *vb);

@@ -36,8 +36,8 @@ struct vmbus_server_ops {
 	void (*port_close)(void *ctx, uint32_t chan_id);
 	/*
 	 * From now on a signal for @chan_id posts @work to @loop instead of vmbus_server_signal();
-	 * NULL: as before. A signal that is on its way may still post it for a while: the work
-	 * stays valid until the server is destroyed. NULL: this owner always tells the server.
+	 * NULL: as before. When it returns, nobody posts what was named before. NULL: this owner
+	 * always tells the server.
 	 */
 	void (*bell)(void *ctx, uint32_t chan_id, struct loop *loop, struct loop_work *work);
 	/* A connection exists with this version; 0: it ended. May be NULL. */
@@ -209,7 +209,8 @@ void vmbus_chan_io(struct vmbus_chan *ch, struct vmbus_chan_io *ret_io);
 
 /*
  * Where signals of the client go from now on (ops->bell); NULL, NULL: to ops->signalled. Ends by
- * itself with the open state. What came while it changed may be lost: look at the rings afterwards.
+ * itself with the open state. Afterwards nobody posts the old work any more, but it may lie in the
+ * old loop's queue: in front of whatever is posted there next. Look at the rings after a change.
  * In ops->open it takes effect before the client learns that the channel is open.
  */
 void vmbus_chan_bell(struct vmbus_chan *ch, struct loop *loop, struct loop_work *work);

@@ -23,6 +23,20 @@ struct hv_message {
 };
 WIRE_SIZE(struct hv_message, HV_MESSAGE_SIZE);
 
+/* PostMessageDirect. The message is not aligned. */
+struct hv_post_direct_in {
+	uint64_t partition;
+	uint32_t vp;
+	uint8_t vtl; /* plain VTL number */
+	uint8_t rsvd0[3];
+	uint8_t sint;
+	uint8_t rsvd1[3];
+	uint8_t message[HV_MESSAGE_SIZE];
+	uint8_t rsvd2[4];
+};
+WIRE_SIZE(struct hv_post_direct_in, 280);
+WIRE_OFFSET(struct hv_post_direct_in, message, 20);
+
 enum hv_message_type {
 	HVMSG_NONE = 0,
 	HVMSG_CHANNEL = 1, /* VMBus channel message */

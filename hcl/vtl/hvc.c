@@ -212,6 +212,26 @@ int hvc_assert_interrupt(struct hvc *h, const struct hvc_interrupt *irq)
 	return hvc_simple(h, HVCALL_ASSERT_VIRTUAL_INTERRUPT, &in, sizeof(in), NULL, 0);
 }
 
+int hvc_post_message(struct hvc *h, uint8_t sint, const struct hv_message *msg)
+{
+	struct hv_post_direct_in in = { .partition = HV_PARTITION_SELF,
+					.vp = HV_VP_SELF,
+					.sint = sint };
+
+	memcpy(in.message, msg, sizeof(in.message));
+	return hvc_simple(h, HVCALL_POST_MESSAGE_DIRECT, &in, sizeof(in), NULL, 0);
+}
+
+int hvc_signal_event(struct hvc *h, vpidx_t vp, uint8_t sint, uint16_t flag)
+{
+	const struct hv_signal_direct_in in = {
+		.partition = HV_PARTITION_SELF, .vp = vp, .sint = sint, .flag = flag
+	};
+	uint64_t newly;
+
+	return hvc_simple(h, HVCALL_SIGNAL_EVENT_DIRECT, &in, sizeof(in), &newly, sizeof(newly));
+}
+
 int hvc_translate(struct hvc *h, vpidx_t vp, uint64_t flags, uint64_t gva_page,
 		  struct hv_translate_ex_out *ret_out)
 {

@@ -79,6 +79,17 @@ struct hvc_interrupt {
 must_check int hvc_assert_interrupt(struct hvc *h, const struct hvc_interrupt *irq);
 
 /**
+ * hvc_post_message - put a message into a slot of VTL0's SynIC and raise the SINT
+ * The VP is that of the calling thread's CPU: no other one can be reached.
+ * Returns: as above; HV_OBJECT_IN_USE: the slot is taken (HVREG_DELIVERABILITY tells when it is
+ * free); HV_INVALID_SYNIC_STATE: VTL0 has it switched off or masked
+ */
+must_check int hvc_post_message(struct hvc *h, uint8_t sint, const struct hv_message *msg);
+
+/* Set an event flag in VTL0's SynIC of any VP and raise the SINT if it was clear. */
+must_check int hvc_signal_event(struct hvc *h, vpidx_t vp, uint8_t sint, uint16_t flag);
+
+/**
  * hvc_translate - VTL0 linear address to guest-physical for the calling thread's VP
  * @flags: HV_XLATE_READ/WRITE/EXECUTE/PRIVILEGE_EXEMPT; @gva_page: linear address / 4096
  * Returns: as above with *ret_out copied whole on 0; look at ret_out->code

@@ -6,10 +6,6 @@
 #include "synic_host.h"
 #include "vmbus_host.h"
 
-/* Layout of PostMessageDirect. */
-#define DIRECT_SINT_OFF 16
-#define DIRECT_MESSAGE_OFF 20
-
 /* No port of ours: with the intercept installed the paravisor answers VTL0. */
 static enum hv_status unknown_connection(struct hvcall *c)
 {
@@ -49,20 +45,20 @@ enum hv_status hvcall_signal_event(struct hvcall *c)
 
 enum hv_status hvcall_post_direct(struct hvcall *c)
 {
-	struct hv_signal_direct_in head; /* the two calls begin alike */
+	struct hv_post_direct_in in;
 	struct hv_message msg;
 	struct hvvp *vp = c->vp;
 
-	memcpy(&head, c->in, sizeof(head));
-	memcpy(&msg, c->in + DIRECT_MESSAGE_OFF, sizeof(msg));
-	if (head.partition != HV_PARTITION_SELF)
+	memcpy(&in, c->in, sizeof(in));
+	memcpy(&msg, in.message, sizeof(msg));
+	if (in.partition != HV_PARTITION_SELF)
 		return HV_INVALID_PARTITION_ID;
-	if ((head.vp != HV_VP_SELF && head.vp != vp->index) || head.vtl != VTL_NUMBER(VTL0))
+	if ((in.vp != HV_VP_SELF && in.vp != vp->index) || in.vtl != VTL_NUMBER(VTL0))
 		return HV_INVALID_PARAMETER;
 	if (msg.payload_size > HV_MESSAGE_PAYLOAD || msg.type == HVMSG_NONE)
 		return HV_INVALID_PARAMETER;
 	msg.flags = 0;
-	return synic_host_post(vp, VTL0, c->in[DIRECT_SINT_OFF], &msg);
+	return synic_host_post(vp, VTL0, in.sint, &msg);
 }
 
 enum hv_status hvcall_signal_direct(struct hvcall *c)

@@ -74,6 +74,29 @@ static void send(struct pipe *p, uint16_t len)
 	BUG_ON(failed && r != -EPIPE);
 }
 
+/* As a device that serves a raw channel: several packets, answers in one batch. */
+static void serve(struct pipe *p)
+{
+	static uint8_t buf[4096];
+	struct ring_pkt pkt;
+	bool signal;
+	int r = 0;
+
+	while (!p->failed &&
+	       (r = ring_get(&p->in, &pkt, &(struct iovec){ buf, sizeof(buf) }, 1)) == 0) {
+		BUG_ON(pkt.len > sizeof(buf) || pkt.data_off > pkt.len || pkt.len % 8);
+		r = ring_put(&p->out, VMPKT_COMPLETION, false, pkt.txid,
+			     &(struct iovec){ buf, pkt.len }, 1);
+		BUG_ON(r == -EMSGSIZE && pkt.len < sizeof(buf));
+		if (r < 0)
+			break;
+	}
+	p->failed |= r < 0 && r != -EAGAIN;
+	p->failed |= ring_in_commit(&p->in, &signal) < 0;
+	p->failed |= ring_out_commit(&p->out, &signal) < 0;
+	BUG_ON(ring_signal_due(&p->in.mem) > 1);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct rd in = rd_make(data, size);
@@ -92,7 +115,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (pipe_attach(&p, &m[0], &m[1], no_signal, NULL) < 0)
 		return 0;
 	while (in.left && !in.bad) {
-		switch (rd_u8(&in) % 6) {
+		switch (rd_u8(&in) % 7) {
 		case 0:
 			poke_ctl(&in);
 			break;
@@ -108,6 +131,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			break;
 		case 5:
 			BUG_ON(pipe_drained(&p) > 1);
+			break;
+		case 6:
+			serve(&p);
 			break;
 		}
 	}

@@ -7,6 +7,7 @@
 #include "fuzz.h"
 
 #include "bug.h"
+#include "loop.h"
 #include "rd.h"
 #include "server.h"
 
@@ -17,10 +18,16 @@
 #define BASE 0x100000ull
 #define MEM_PAGES 32u
 #define MAX_DEVS 4
+#define FIRST_RAW 2 /* devices from here on take their rings and serve them on a loop */
 
 struct dev {
 	struct vmbus_chan *ch;
-	bool opening, closing, open, defer;
+	bool opening, closing, open, moving;
+	struct vmbus_chan_io io; /* valid while serving */
+	struct ring_in in;
+	struct ring_out out;
+	bool serving;
+	struct loop_work bell;
 };
 
 static struct gmem *gm;
@@ -29,12 +36,13 @@ static struct vmbus_server *s;
 static struct dev devs[MAX_DEVS];
 static uint32_t ports[VMBUS_MAX_CHANNELS];
 static bool defer;
+static struct loop *loop; /* of raw devices */
 
 static void on_post(void *ctx, uint32_t vp, uint8_t vtl, uint8_t sint, const void *msg, size_t len)
 {
 	(void)ctx;
 	(void)msg;
-	BUG_ON(vp >= 2 || vtl != 2 || sint != VMBUS_SINT || len < 8 || len > VMBUS_MAX_MESSAGE);
+	BUG_ON(vp >= 2 || vtl != 2 || sint >= 16 || len < 8 || len > VMBUS_MAX_MESSAGE);
 }
 
 static void on_signal(void *ctx, uint32_t vp, uint8_t vtl, uint8_t sint, uint16_t flag)
@@ -60,9 +68,55 @@ static void port_close(void *ctx, uint32_t chan_id)
 	ports[chan_id] = 0;
 }
 
-static const struct vmbus_server_ops server_ops = { .post = on_post, .signal = on_signal,
-						    .port_open = port_open,
-						    .port_close = port_close };
+static const struct vmbus_server_ops server_ops = {
+	.post = on_post, .signal = on_signal, .port_open = port_open, .port_close = port_close
+};
+
+/* What a raw device does when the client signals: take packets, answer with what they carry. */
+static void on_bell(void *ctx)
+{
+	static uint8_t buf[8192];
+	struct dev *d = ctx;
+	struct ring_pkt pkt;
+	bool signal;
+
+	while (d->serving && ring_get(&d->in, &pkt, &(struct iovec){ buf, sizeof(buf) }, 1) == 0) {
+		BUG_ON(pkt.len > sizeof(buf) || pkt.data_off > pkt.len);
+		if (ring_put(&d->out, VMPKT_COMPLETION, false, pkt.txid,
+			     &(struct iovec){ buf, pkt.len }, 1) < 0)
+			break;
+	}
+	if (d->serving && ring_in_commit(&d->in, &signal) == 0 &&
+	    ring_out_commit(&d->out, &signal) == 0 && signal)
+		vmbus_irq_raise(&d->io.irq);
+}
+
+/* The rings may be damaged from the first moment on: then the channel just does nothing. */
+static void take_rings(struct dev *d)
+{
+	vmbus_chan_io(d->ch, &d->io);
+	BUG_ON(d->io.target_vp >= 2 && d->io.target_vp != VMBUS_VP_NONE);
+	d->bell = (struct loop_work){ .fn = on_bell, .ctx = d };
+	vmbus_chan_bell(d->ch, loop, &d->bell);
+	d->serving = ring_in_init(&d->in, &d->io.to_server) == 0 &&
+		     ring_out_init(&d->out, &d->io.to_client) == 0;
+}
+
+static void let_go(struct dev *d)
+{
+	d->serving = d->moving = false;
+	loop_poll(loop); /* what is queued finds the device idle */
+}
+
+static void d_retarget(void *ctx, struct vmbus_chan *ch, uint32_t vp)
+{
+	struct dev *d = ctx;
+
+	BUG_ON(vp >= 2 || !d->open || d->moving);
+	d->moving = defer;
+	if (!defer)
+		vmbus_chan_retarget_done(ch, &d->io.irq);
+}
 
 static void d_open(void *ctx, struct vmbus_chan *ch)
 {
@@ -71,6 +125,8 @@ static void d_open(void *ctx, struct vmbus_chan *ch)
 	BUG_ON(d->open || d->opening || d->closing);
 	d->opening = defer;
 	d->open = !defer;
+	if (d - devs >= FIRST_RAW)
+		take_rings(d);
 	if (!defer)
 		vmbus_chan_open_done(ch, 0);
 }
@@ -82,8 +138,10 @@ static void d_close(void *ctx, struct vmbus_chan *ch)
 	BUG_ON(!d->open);
 	d->open = false;
 	d->closing = defer;
-	if (!defer)
+	if (!defer) {
+		let_go(d);
 		vmbus_chan_close_done(ch);
+	}
 }
 
 static void d_signalled(void *ctx, struct vmbus_chan *ch)
@@ -92,7 +150,7 @@ static void d_signalled(void *ctx, struct vmbus_chan *ch)
 	struct dev *d = ctx;
 	size_t len;
 
-	BUG_ON(!d->open);
+	BUG_ON(!d->open || d->serving);
 	while (pipe_recv(vmbus_chan_pipe(ch), buf, sizeof(buf), &len) == 0) {
 		if (pipe_send(vmbus_chan_pipe(ch), buf, len) < 0)
 			return;
@@ -107,13 +165,25 @@ static void d_released(void *ctx, struct vmbus_chan *ch)
 	d->ch = NULL;
 }
 
-static const struct vmbus_chan_ops dev_ops = { .open = d_open, .close = d_close,
-					       .signalled = d_signalled, .released = d_released };
+static const struct vmbus_chan_ops raw_ops = { .open = d_open,
+					       .close = d_close,
+					       .signalled = d_signalled,
+					       .retarget = d_retarget,
+					       .released = d_released };
+static const struct vmbus_chan_ops dev_ops = {
+	.open = d_open, .close = d_close, .signalled = d_signalled, .released = d_released
+};
 
 static void offer(struct dev *d)
 {
-	const struct vmbus_chan_cfg cfg = { .instance_id = { .d1 = (uint32_t)(d - devs) },
-					    .kind = VMBUS_CHAN_PIPE, .ops = &dev_ops, .ctx = d };
+	const bool raw = d - devs >= FIRST_RAW;
+	const struct vmbus_chan_cfg cfg = {
+		.instance_id = { .d1 = (uint32_t)MIN(d - devs, FIRST_RAW) },
+		.kind = raw ? VMBUS_CHAN_RAW : VMBUS_CHAN_PIPE,
+		.subchannel = raw ? (uint16_t)(d - devs - FIRST_RAW) : 0,
+		.ops = raw ? &raw_ops : &dev_ops,
+		.ctx = d,
+	};
 
 	if (!d->ch && vmbus_chan_offer(s, &cfg, &d->ch) < 0)
 		d->ch = NULL;
@@ -126,12 +196,19 @@ static void device_acts(struct dev *d, uint8_t what)
 	} else if (d->opening) {
 		d->opening = false;
 		d->open = what & 1;
+		if (!d->open)
+			let_go(d);
 		vmbus_chan_open_done(d->ch, what & 1 ? 0 : -1);
 	} else if (d->closing) {
 		d->closing = false;
+		let_go(d);
 		vmbus_chan_close_done(d->ch);
+	} else if (d->moving) {
+		d->moving = false;
+		vmbus_chan_retarget_done(d->ch, &d->io.irq);
 	} else if ((what & 7) == 0) {
 		d->open = false;
+		let_go(d);
 		vmbus_chan_revoke(d->ch);
 	}
 }
@@ -160,8 +237,11 @@ static void client_sends(struct rd *in)
 static void client_behaves(struct rd *in)
 {
 	const uint8_t what = rd_u8(in), chan = rd_u8(in) % 8;
-	const struct vmbus_contact c = { .h.type = VMBUS_INITIATE_CONTACT, .version = VMBUS_COPPER,
-					 .sint = 2, .vtl = 2, .target_vp = what >> 7,
+	const struct vmbus_contact c = { .h.type = VMBUS_INITIATE_CONTACT,
+					 .version = VMBUS_COPPER,
+					 .sint = 2,
+					 .vtl = 2,
+					 .target_vp = what >> 7,
 					 .features = VMBUS_FEAT_PAUSE_RESUME };
 	const struct vmbus_msg_header h = { .type = what & 8 ? VMBUS_REQUEST_OFFERS
 							     : VMBUS_UNLOAD };
@@ -170,8 +250,13 @@ static void client_behaves(struct rd *in)
 					.gpadl = chan,
 					.range_bytes = 40,
 					.range_count = 1 };
-	const struct vmbus_open o = { .h.type = VMBUS_OPEN_CHANNEL, .chan_id = chan,
-				      .ring_gpadl = chan, .downstream_page = 2 };
+	const struct vmbus_open o = { .h.type = VMBUS_OPEN_CHANNEL,
+				      .chan_id = chan,
+				      .ring_gpadl = chan,
+				      .downstream_page = 2 };
+	const struct vmbus_modify mod = { .h.type = VMBUS_MODIFY_CHANNEL,
+					  .chan_id = chan,
+					  .target_vp = what >> 7 };
 
 	switch (what & 3) {
 	case 0:
@@ -188,7 +273,10 @@ static void client_behaves(struct rd *in)
 		vmbus_server_message(s, true, &g, 60);
 		break;
 	case 3:
-		vmbus_server_message(s, true, &o, VMBUS_OPEN_V1_SIZE);
+		if (what & 4)
+			vmbus_server_message(s, true, &mod, sizeof(mod));
+		else
+			vmbus_server_message(s, true, &o, VMBUS_OPEN_V1_SIZE);
 		break;
 	}
 }
@@ -221,8 +309,8 @@ static void setup(void)
 	memset(mem, 0, MEM_PAGES * KEEL_PAGE_SIZE);
 	defer = false;
 	BUG_ON(vmbus_server_create(&cfg, &s) < 0);
-	offer(&devs[0]);
-	offer(&devs[1]);
+	for (int i = 0; i < MAX_DEVS; i++)
+		offer(&devs[i]);
 }
 
 static void make_memory(void)
@@ -233,6 +321,7 @@ static void make_memory(void)
 	BUG_ON(mem == MAP_FAILED);
 	r.host = mem;
 	BUG_ON(gmem_create(&r, 1, &gm) < 0);
+	BUG_ON(loop_create_epoll(&loop) < 0);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -255,6 +344,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			break;
 		case 3:
 			vmbus_server_signal(s, rd_u8(&in) % 8);
+			loop_poll(loop);
 			break;
 		case 4:
 			device_acts(&devs[op / 6 % MAX_DEVS], rd_u8(&in));
@@ -265,8 +355,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			break;
 		}
 	}
-	for (int i = 0; i < MAX_DEVS; i++)
+	for (int i = 0; i < MAX_DEVS; i++) {
+		gpn_t pages[4];
+
+		let_go(&devs[i]);
+		BUG_ON(devs[i].ch && vmbus_chan_gpadl(devs[i].ch, (uint32_t)i, pages, 4) > 0xffff);
 		vmbus_chan_destroy(devs[i].ch);
+	}
 	vmbus_server_destroy(s);
 	return 0;
 }

@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 
 #include "exit_x64.h"
+#include "hvregs.h"
 #include "inject.h"
 #include "inspect_get.h"
 #include "le.h"
@@ -208,6 +209,12 @@ START_TEST(firmware_connects)
 	ck_assert_uint_eq(take(0, &m), VMBUS_VERSION_RESPONSE);
 	ck_assert_uint_eq(m.payload_size, 20);
 	ck_assert_uint_eq(le32_load(m.payload + 16), VMBUS_FEAT_CLIENT_ID);
+	/* what has no dedicated interrupts is refused */
+	c = contact(VMBUS_WIN7, 0);
+	ck_assert_uint_eq(post(VMBUS_MSG_ID_LEGACY, &c, 40), HV_OK);
+	run();
+	ck_assert_uint_eq(take(0, &m), VMBUS_VERSION_RESPONSE);
+	ck_assert_uint_eq(m.payload[8], 0);
 	/* 3.0, should 6.0 have been refused */
 	c = contact(VMBUS_WIN8_1, 0);
 	ck_assert_uint_eq(post(VMBUS_MSG_ID_LEGACY, &c, 40), HV_OK);
@@ -326,7 +333,7 @@ END_TEST
 
 /* ---- channels -------------------------------------------------------------------------------- */
 
-struct device {
+struct testdev {
 	struct vmbus_chan *ch;
 	struct vmbus_chan_io io;
 	struct loop *loop;
@@ -336,7 +343,7 @@ struct device {
 	_Atomic(struct loop *) wrong; /* work of one loop ran on another one */
 };
 
-static struct device dev;
+static struct testdev dev;
 static _Thread_local struct loop *my_loop;
 
 static void on_bell(unsigned int i)
@@ -360,7 +367,7 @@ static void on_bell1(void *ctx)
 
 static void d_open(void *ctx, struct vmbus_chan *ch)
 {
-	struct device *d = ctx;
+	struct testdev *d = ctx;
 
 	vmbus_chan_io(ch, &d->io);
 	vmbus_chan_open_done(ch, 0);
@@ -375,7 +382,7 @@ static void d_close(void *ctx, struct vmbus_chan *ch)
 static void d_signalled(void *ctx, struct vmbus_chan *ch)
 {
 	(void)ch;
-	((struct device *)ctx)->signalled++;
+	((struct testdev *)ctx)->signalled++;
 }
 
 static const struct vmbus_chan_ops dev_ops = { .open = d_open,

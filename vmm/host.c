@@ -28,10 +28,37 @@ static void on_failed(void *ctx, int err, const char *why)
 	h->why = why;
 }
 
+/* Until VTL0's devices exist there is nobody to ask. */
+static void on_modify_settings(void *ctx, const uint8_t *doc, size_t len)
+{
+	struct host *h = ctx;
+
+	if (h->modify) {
+		h->modify(h->modify_ctx, doc, len);
+		return;
+	}
+	h->doc_waits = true;
+	h->doc = doc;
+	h->doc_len = len;
+}
+
 static const struct get_cli_ops get_ops = {
 	.ready = on_ready,
 	.failed = on_failed,
+	.modify_settings = on_modify_settings,
 };
+
+void host_on_modify(struct host *h, void (*fn)(void *ctx, const uint8_t *doc, size_t len),
+		    void *ctx)
+{
+	const bool waits = h->doc_waits;
+
+	h->modify = fn;
+	h->modify_ctx = ctx;
+	h->doc_waits = false;
+	if (waits)
+		fn(ctx, h->doc, h->doc_len);
+}
 
 static void on_dps(void *ctx, int err, struct dps *dps)
 {

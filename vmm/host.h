@@ -6,6 +6,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "chario.h"
@@ -35,6 +36,12 @@ struct host {
 	struct dps dps;
 	struct time_source *time;
 	struct host_com com[MACHINE_COMS];
+	/* New settings that came before anybody wanted them; the document is GET's. */
+	bool doc_waits;
+	const uint8_t *doc;
+	size_t doc_len;
+	void (*modify)(void *ctx, const uint8_t *doc, size_t len);
+	void *modify_ctx;
 	/* progress of the start-up conversation */
 	bool ready, answered, timed_out, have_dps;
 	int err;
@@ -59,6 +66,13 @@ void host_attach_coms(struct host *h, struct machine *m);
 
 /* The back end of a port for the machine's wiring; NULL: nothing attached. */
 const struct char_backend *host_com_backend(struct host *h, unsigned int idx);
+
+/**
+ * host_on_modify - who deals with new VTL2 settings from now on, also those that have been waiting
+ * @fn: answers with get_cli_modify_done(), now or later. On the control loop; may run in this call.
+ */
+void host_on_modify(struct host *h, void (*fn)(void *ctx, const uint8_t *doc, size_t len),
+		    void *ctx);
 
 /* Has the host taken all console output? */
 bool host_coms_idle(struct host *h);

@@ -52,6 +52,7 @@ static const struct knob table[] = {
 	  offsetof(struct knobs, pid_file) },
 	{ "OPENHCL_CONFIG_TIMEOUT_IN_SECONDS", "UNDERHILL_CONFIG_TIMEOUT_IN_SECONDS", KNOB_U32,
 	  offsetof(struct knobs, config_timeout_s) },
+	{ "KEEL_FORCE_BOUNCE", NULL, KNOB_BOOL, offsetof(struct knobs, force_bounce) },
 	{ ENV_KERNEL_BOOT_TIME, NULL, KNOB_U64, offsetof(struct knobs, kernel_boot_ns) },
 };
 

@@ -25,7 +25,8 @@ struct knobs {
 	bool serial_wait_for_rts;
 	const char *pid_file;
 	bool wait_for_start; /* a client starts the VM */
-	uint32_t config_timeout_s;
+	uint32_t config_timeout_s; /* at start and for changes of the settings */
+	bool force_bounce; /* guest memory of disk requests is copied, even where it need not be */
 	uint64_t kernel_boot_ns; /* CLOCK_BOOTTIME when PID 1 began, 0 = unknown */
 };
 

@@ -9,12 +9,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "diskio.h"
 #include "gmem.h"
+#include "hostdev.h"
 #include "loop.h"
 #include "macros.h"
 
 struct inspect;
-struct machine;
 struct storage;
 struct vmbus_server;
 
@@ -23,13 +24,15 @@ struct storage_cfg {
 	struct gmem *gm;
 	struct vmbus_server *server;
 	uint32_t vps;
-	struct loop *(*vp_loop)(void *ctx, uint32_t vp);
+	struct loop *(*vp_loop)(void *ctx, uint32_t vp); /* valid as long as the storage */
 	void *ctx;
 	uint32_t wait_ms; /* for devices of the host to appear */
+	enum disk_bounce bounce; /* how data of guest memory reaches the kernel */
+	struct hostdev_roots roots; /* NULLs: the usual ones */
 };
 
 /**
- * storage_create - build what the settings say; probes how guest memory reaches the kernel
+ * storage_create - build what the settings say; waits for devices while it runs the control loop
  * @raw: the settings blob, NULL = none
  * Returns: 0; -errno with the reason logged. VTL0 is not running yet.
  */
@@ -38,13 +41,18 @@ must_check int storage_create(const struct storage_cfg *cfg, const void *raw, si
 
 /**
  * storage_modify - new settings while VTL0 runs
- * @done: on the control loop; err 0, or -errno with a JSON text for the host
- * (MODIFY_VTL2_SETTINGS_COMPLETED). One at a time: -EBUSY.
+ * Everything that is needed is got first; when that fails, or wait_ms is over, nothing was changed.
+ * @raw: used during the call only
+ * @done: on the control loop, perhaps inside the call; err 0, or -errno with a JSON text for the
+ * host (MODIFY_VTL2_SETTINGS_COMPLETED)
+ * Returns: 0: done is called once, unless the storage is destroyed before; -EBUSY: one at a time
  */
 must_check int storage_modify(struct storage *st, const void *raw, size_t len,
 			      void (*done)(void *ctx, int err, const char *json), void *ctx);
 
-/* VPs have stopped. Accepts NULL. */
+/* VTL0 does not run, its VPs' threads serve their loops still. Runs the control loop until all
+ * requests have ended. Accepts NULL. */
 void storage_destroy(struct storage *st);
 
+/* Settings, controllers, units, disks. */
 void storage_inspect(struct inspect *in, const void *st);

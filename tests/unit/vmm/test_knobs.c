@@ -52,6 +52,7 @@ START_TEST(names_and_legacy_names)
 			      { "UNDERHILL_SIGNAL_VTL0_STARTED", "1" }, /* has no legacy name */
 			      { "KERNEL_BOOT_TIME", "123456789012" },
 			      { "OPENHCL_CONFIG_TIMEOUT_IN_SECONDS", "17" },
+			      { "KEEL_FORCE_BOUNCE", "1" },
 			      { NULL, NULL } };
 	struct knobs k = read_vars(vars);
 
@@ -61,6 +62,7 @@ START_TEST(names_and_legacy_names)
 	ck_assert(!k.signal_vtl0_started);
 	ck_assert_uint_eq(k.kernel_boot_ns, 123456789012ull);
 	ck_assert_uint_eq(k.config_timeout_s, 17);
+	ck_assert(k.force_bounce);
 }
 END_TEST
 

@@ -59,6 +59,14 @@ bool gm_is_ram(const struct gmem *gm, gpa_t gpa, uint64_t len);
 must_check int gm_host_range(struct gmem *gm, gpa_t gpa, uint64_t len, void **ret_host);
 
 /**
+ * gm_pin_probe - may the kernel pin guest RAM for its own input and output?
+ * Tries the ends of every region. Returns: 0: addresses of gm_host_range() may go to O_DIRECT,
+ * registered buffers and passthrough; -EFAULT: they may not, data must be copied; another -errno:
+ * not known (no io_uring), best treated the same. Context: any thread; makes system calls.
+ */
+must_check int gm_pin_probe(const struct gmem *gm);
+
+/**
  * gm_copy_in / gm_copy_out - fault-safe copy between private memory and a shared mapping
  * For rings and pages mapped by other means (uio, /dev/mem). Returns: 0, -EFAULT.
  */

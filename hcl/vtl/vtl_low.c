@@ -37,10 +37,42 @@ static void *reserve(gpa_t gpa, uint64_t len)
 	return p + skip;
 }
 
+/*
+ * How much of [gpa, gpa + len) to announce at once: whole gibibytes, or the largest naturally
+ * aligned power of two. What is announced together gets page structs for units of its alignment,
+ * and what these cost depends on the number of units, not on their size (8 KiB of VTL2's memory
+ * for each); up to a gibibyte they can be mapped by one entry, too.
+ */
+static uint64_t unit_len(gpa_t gpa, uint64_t len)
+{
+	uint64_t unit = GIB1;
+
+	if (is_aligned(gpa, GIB1) && len >= GIB1)
+		return len & ~(GIB1 - 1);
+	while (unit > len || !is_aligned(gpa, unit))
+		unit /= 2;
+	return unit;
+}
+
+static int announce(int vtl_fd, gpa_t gpa, uint64_t len)
+{
+	uint64_t n;
+
+	for (; len; gpa += n, len -= n) {
+		int r;
+
+		n = unit_len(gpa, len);
+		r = mshv_add_vtl0_memory(vtl_fd, gpa, n);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
 static int map_range(int vtl_fd, int low_fd, struct gmem_region *reg)
 {
 	void *at;
-	int r = mshv_add_vtl0_memory(vtl_fd, reg->gpa, reg->len);
+	int r = announce(vtl_fd, reg->gpa, reg->len);
 
 	if (r < 0)
 		return r;

@@ -16,7 +16,8 @@ struct vtl_low_range {
 
 /**
  * vtl_low_create - map VTL0's RAM
- * @ranges: ascending, not overlapping; ranges that touch are joined before they are announced
+ * @ranges: ascending, not overlapping; ranges that touch are joined before they are announced.
+ *          The kernel takes multiples of 2 MiB.
  * @ret_gm: the door; the mappings live as long as the process
  * Returns: 0; -EINVAL; -ENOMEM; -errno of driver or mmap
  * Context: start-up, once (an announced range cannot be withdrawn)

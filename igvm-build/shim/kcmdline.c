@@ -6,7 +6,9 @@
 
 /*
  * What every VTL2 kernel gets. noxsave is not a choice: Linux refuses to run above VTL0 with XSAVE.
- * Options of OpenHCL that only its own kernel knows are left out.
+ * Options of OpenHCL that only its own kernel knows are left out. An NVMe controller that does not
+ * answer is asked to abort after 10 s and reset after 20: well before guests give up (Linux 180 s,
+ * Windows 60 s). Its queues are as deep as a VP of VTL0 can fill them.
  */
 static const char fixed[] =
 	"loglevel=8 log_buf_len=128K printk.time=1 console_msg_format=syslog "
@@ -16,6 +18,7 @@ static const char fixed[] =
 	"rootfstype=tmpfs sysctl.vm.compaction_proactiveness=0 tsc=reliable "
 	"unknown_nmi_panic=1 rdinit=/init hv_storvsc.storvsc_vcpus_per_sub_channel=2048 "
 	"hv_storvsc.storvsc_max_hw_queues=2 hv_storvsc.storvsc_ringbuffer_size=0x8000 "
+	"nvme.io_queue_depth=256 nvme_core.io_timeout=10 nvme_core.max_retries=1 "
 	"acpi=off clearcpuid=pcid iommu=off pci=off swiotlb=1,1";
 
 struct text {

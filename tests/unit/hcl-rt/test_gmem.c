@@ -346,6 +346,27 @@ START_TEST(shared_mapping_copies)
 }
 END_TEST
 
+/* The contents stay as they are; one page that cannot be had spoils it all, wherever it is. */
+START_TEST(pinning_is_probed_at_all_ends)
+{
+	struct rig r = rig_make();
+	char *const ends[] = { r.low,	       r.low + 3 * PG, r.mid + PG,
+			       r.mid + 2 * PG, r.high,	       r.high + PG };
+
+	memset(r.low, 0x5a, 4 * PG);
+	ck_assert_int_eq(gm_pin_probe(r.gm), 0);
+	ck_assert_int_eq(r.low[0], 0x5a);
+	ck_assert_int_eq(r.low[4 * PG - 1], 0x5a);
+	for (size_t i = 0; i < ARRAY_SIZE(ends); i++) {
+		ck_assert_int_eq(mprotect(ends[i], PG, PROT_READ), 0);
+		ck_assert_msg(gm_pin_probe(r.gm) == -EFAULT, "end %zu", i);
+		ck_assert_int_eq(mprotect(ends[i], PG, PROT_READ | PROT_WRITE), 0);
+	}
+	ck_assert_int_eq(gm_pin_probe(r.gm), 0);
+	rig_drop(&r);
+}
+END_TEST
+
 static volatile sig_atomic_t other_hits;
 static char *other_page;
 
@@ -378,4 +399,4 @@ UNIT_MAIN("rt/gmem", copies_of_every_length_are_exact, copies_cross_touching_reg
 	  page_behind_the_end_of_a_file_is_efault, cmpxchg_of_each_size,
 	  cmpxchg_refuses_and_survives, cmpxchg_is_atomic, ranges, neighbours_become_one,
 	  bad_regions_are_refused, most_regions_are_found, shared_mapping_copies,
-	  foreign_faults_reach_the_previous_handler)
+	  pinning_is_probed_at_all_ends, foreign_faults_reach_the_previous_handler)

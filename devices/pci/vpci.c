@@ -147,9 +147,9 @@ static void go_on(void *ctx)
 	void *done_ctx = v->done_ctx;
 
 	if (v->released) {
-		free(v);
 		if (done)
 			done(done_ctx);
+		free(v);
 	} else if (v->open) {
 		process(v);
 	}
@@ -234,6 +234,8 @@ void vpci_destroy(struct vpci *v, void (*done)(void *ctx), void *ctx)
 	v->done = done;
 	v->done_ctx = ctx;
 	v->ejecting = true;
+	if (v->released) /* the ejection is about to be done */
+		return;
 	forget_client(v);
 	vmbus_chan_revoke(v->ch);
 }

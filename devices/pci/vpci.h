@@ -43,7 +43,7 @@ must_check int vpci_create(const struct vpci_cfg *cfg, struct vpci **ret_v);
  * vpci_retarget() any more from vpci_destroy() on, or when an ejection is done. A client need not
  * answer an ejection; vpci_destroy() ends one whose @done is not called then.
  * Before the server is destroyed, vmbus_server_reset() makes every client let go.
- * @done: from the loop when the client has let go and all is freed; may be NULL
+ * @done: from the loop when the client has let go; the memory goes when it returns; may be NULL
  */
 void vpci_eject(struct vpci *v, void (*done)(void *ctx), void *ctx);
 void vpci_destroy(struct vpci *v, void (*done)(void *ctx), void *ctx);

@@ -168,6 +168,8 @@ static int make_streams(struct agent *a)
 
 	if (r == 0)
 		r = make_stream(a, LINK_CORE, &a->cfg.core_fd, &a->cfg.core_fd);
+	if (r == 0)
+		r = make_stream(a, LINK_CTL, &a->cfg.ctl_fd, &a->cfg.ctl_fd);
 	if (r == 0 && a->cfg.com_in[1] >= 0)
 		r = make_stream(a, LINK_COM2, &a->cfg.com_in[1], &a->cfg.com_out[1]);
 	if (r == 0 && a->cfg.vtl2_console_out >= 0)
@@ -399,7 +401,7 @@ static int open_things(struct agent *a, int link_fd)
 {
 	a->level = LOG_INFO;
 	a->dial_fd = -1;
-	a->cfg.core_fd = -1;
+	a->cfg.core_fd = a->cfg.ctl_fd = -1;
 	a->cfg.vtl2_log_fd = -1;
 	a->cfg.vps = 2;
 	a->cfg.stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

@@ -23,9 +23,11 @@
 #include "disk_files.h"
 #include "exec.h"
 #include "link.h"
+#include "listen.h"
 #include "outer.h"
 #include "probe.h"
 #include "session.h"
+#include "steer.h"
 #include "summary.h"
 #include "terminal.h"
 #include "vsock_host.h"
@@ -61,6 +63,7 @@ struct front {
 	struct summary sum;
 	struct core_files cores;
 	struct disk_opt *disks; /* of o->n_disks */
+	struct steer *steer; /* or NULL */
 	struct disk_files files;
 	uint8_t *held;
 	size_t held_len;
@@ -123,6 +126,7 @@ static void exec_output(void *ctx, const void *buf, size_t len)
 {
 	struct front *f = ctx;
 
+	steer_heard(f->steer, SCENARIO_SCRIPT, buf, len);
 	if (!f->streaming && f->held_len + len > HOLD_BYTES)
 		release_output(f);
 	if (f->streaming) {
@@ -153,6 +157,35 @@ static void power_off_guest(struct front *f)
 	f->power_off_sent = true;
 }
 
+/* --- control ---------------------------------------------------------------------------------- */
+
+static void ctl_send(void *ctx, const void *buf, size_t len)
+{
+	struct front *f = ctx;
+
+	if (f->link)
+		(void)!link_send(f->link, LINK_CTL, buf, len);
+}
+
+static void com1_say(void *ctx, const char *text)
+{
+	struct front *f = ctx;
+
+	(void)!link_send(f->link, LINK_COM1, text, strlen(text));
+	(void)!link_send(f->link, LINK_COM1, "\n", 1);
+}
+
+static int open_steer(struct front *f)
+{
+	const struct steer_cfg cfg = { .socket_path = f->o->control_path,
+				       .scenario_path = f->o->scenario_path,
+				       .send = ctl_send,
+				       .say = com1_say,
+				       .ctx = f };
+
+	return cfg.socket_path || cfg.scenario_path ? steer_create(&cfg, &f->steer) : 0;
+}
+
 /* --- events of the link ----------------------------------------------------------------------- */
 
 /* Past the cap nothing more is written, and the exit status says so. */
@@ -171,6 +204,7 @@ static void on_data(void *ctx, unsigned stream, const uint8_t *buf, size_t len)
 
 	switch (stream) {
 	case LINK_COM1:
+		steer_heard(f->steer, SCENARIO_COM1, buf, len);
 		if (!f->o->exec)
 			write_all(STDOUT_FILENO, buf, len);
 		break;
@@ -196,6 +230,9 @@ static void on_data(void *ctx, unsigned stream, const uint8_t *buf, size_t len)
 		break;
 	case LINK_RECORD:
 		record(f, buf, len);
+		break;
+	case LINK_CTL:
+		steer_answer(f->steer, buf, len);
 		break;
 	case LINK_CORE:
 		core_files_data(&f->cores, buf, len);
@@ -359,36 +396,6 @@ static int send_config(struct front *f)
 	return link_control(f->link, LINK_CONFIG, 0, buf);
 }
 
-/* A socket file nobody listens on is a leftover of a killed run; one with a listener is in use. */
-static int listen_vsock(const char *path)
-{
-	struct sockaddr_un sun = { .sun_family = AF_UNIX };
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-
-	if (strlen(path) >= sizeof(sun.sun_path)) {
-		say("the socket path %s is too long (at most %zu bytes)", path,
-		    sizeof(sun.sun_path) - 1);
-		return -ENAMETOOLONG;
-	}
-	snprintf(sun.sun_path, sizeof(sun.sun_path), "%s", path);
-	if (fd >= 0 && connect(fd, (struct sockaddr *)&sun, sizeof(sun)) == 0) {
-		say("%s is in use by another run; choose another path or end that run", path);
-		(void)close(fd);
-		return -EADDRINUSE;
-	}
-	if (errno == ECONNREFUSED)
-		(void)unlink(path);
-	if (fd < 0 || bind(fd, (struct sockaddr *)&sun, sizeof(sun)) < 0 || listen(fd, 16) < 0) {
-		int err = errno;
-
-		say("cannot listen on %s: %s", path, strerror(err));
-		if (fd >= 0)
-			(void)close(fd);
-		return -err;
-	}
-	return fd;
-}
-
 static void accept_vsock(struct front *f)
 {
 	int fd = accept4(f->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
@@ -483,17 +490,19 @@ static int poll_timeout(struct front *f)
 static int serve(struct front *f)
 {
 	bool typing = !f->o->exec && !f->o->until_power_off;
-	struct pollfd fds[LINK_POLLFDS + 3];
+	struct pollfd fds[LINK_POLLFDS + 3 + STEER_FDS];
 	int r = 0;
 
 	while (r == 0 && !f->ended) {
-		int timeout = poll_timeout(f), n = link_poll_fill(f->link, fds), extra = n;
+		int timeout = steer_timeout(f->steer, poll_timeout(f));
+		int n = link_poll_fill(f->link, fds), extra = n, steer;
 
 		fds[extra++] = (struct pollfd){ .fd = f->sig_fd, .events = POLLIN };
 		fds[extra++] = (struct pollfd){ .fd = f->listen_fd, .events = POLLIN };
 		fds[extra++] = (struct pollfd){ .fd = typing && !f->stdin_done ? STDIN_FILENO : -1,
 						.events = POLLIN };
-		if (poll(fds, (nfds_t)extra, timeout) < 0) {
+		steer = steer_fill(f->steer, fds + extra);
+		if (poll(fds, (nfds_t)(extra + steer), timeout) < 0) {
 			if (errno == EINTR)
 				continue;
 			return -errno;
@@ -504,6 +513,7 @@ static int serve(struct front *f)
 			accept_vsock(f);
 		if (fds[n + 2].revents)
 			read_stdin(f);
+		steer_done(f->steer, fds + extra, steer);
 		r = link_poll_done(f->link, fds, n);
 	}
 	return r;
@@ -524,8 +534,11 @@ static int attempt(struct front *f, int *ret_wait)
 		link_attach(f->link, i, -1, -1, true);
 	exec_init(&f->exec, f->o->exec ? f->o->exec : "", &exec_ops, f);
 	r = send_config(f);
-	if (r == 0)
+	if (r == 0) {
+		steer_begin(f->steer);
 		(void)!serve(f);
+	}
+	steer_end(f->steer);
 	core_files_end(&f->cores);
 	link_destroy(f->link); /* the agent sees this and ends */
 	f->link = NULL;
@@ -558,8 +571,13 @@ static int final_status(struct front *f)
 		say("%s", f->sum.text[0] ? f->sum.text : "the session failed");
 		return f->agent_status;
 	}
-	if (!f->o->exec)
-		return 0;
+	if (!f->o->exec || (f->exec.state == EXEC_DONE && !f->exec.status)) {
+		const char *problem = steer_problem(f->steer);
+
+		if (problem)
+			say("%s", problem);
+		return problem ? STATUS_FAILED : 0;
+	}
 	if (f->exec.state == EXEC_DONE)
 		return f->exec.status;
 	if (f->sum.end == SESSION_POWER_OFF && f->exec.state == EXEC_RUNNING)
@@ -657,10 +675,12 @@ static int open_things(struct front *f)
 		}
 	}
 	if (f->o->vtl2_vsock && f->tcg) {
-		f->listen_fd = listen_vsock(f->o->vtl2_vsock);
+		f->listen_fd = listen_unix(f->o->vtl2_vsock);
 		if (f->listen_fd < 0)
 			return f->listen_fd;
 	}
+	if (open_steer(f) < 0)
+		return -EIO;
 	f->held = malloc(HOLD_BYTES);
 	return f->held && f->sig_fd >= 0 ? 0 : -ENOMEM;
 }
@@ -719,6 +739,7 @@ static void close_things(struct front *f)
 		(void)close(f->vtl2_log_fd);
 	outer_fini(&f->outer);
 	disk_files_close(&f->files);
+	steer_destroy(f->steer);
 	free(f->disks);
 	free(f->held);
 }

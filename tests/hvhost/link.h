@@ -37,6 +37,7 @@ enum link_stream {
 	LINK_RECORD, /* what the host receives, see record.h */
 	LINK_CORE, /* agent: crash files, core_stream.h */
 	LINK_VTL2_LOG, /* agent: the paravisor's log, a record per line */
+	LINK_CTL, /* requests and answers, ctl_host.h */
 	LINK_FIRST_VSOCK,
 	LINK_FIRST_DIALLED = 48, /* from here on the agent opens */
 	LINK_MAX_STREAMS = 64,

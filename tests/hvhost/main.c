@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "agent.h"
+#include "ctl_front.h"
 #include "front.h"
 #include "opts.h"
 #include "probe.h"
@@ -41,7 +42,10 @@ int main(int argc, char **argv)
 		return do_run(argc - 1, argv + 1);
 	if (argc >= 2 && strcmp(argv[1], "probe") == 0)
 		return do_probe();
-	fputs("usage: hvhost run --image FILE [options] | hvhost probe; see hvhost run --help\n",
+	if (argc >= 2 && strcmp(argv[1], "control") == 0)
+		return ctl_front_client(argc - 1, argv + 1);
+	fputs("usage: hvhost run --image FILE [options] | hvhost control PATH VERB | hvhost probe\n"
+	      "see hvhost run --help\n",
 	      argc >= 2 && strcmp(argv[1], "--help") == 0 ? stdout : stderr);
 	return argc >= 2 && strcmp(argv[1], "--help") == 0 ? 0 : STATUS_USAGE;
 }

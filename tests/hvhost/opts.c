@@ -11,6 +11,7 @@
 
 static const char help_text[] =
 	"usage: hvhost run --image FILE [options]\n"
+	"       hvhost control PATH VERB [ARGUMENTS]\n"
 	"       hvhost probe\n"
 	"\n"
 	"Run an IGVM image with a paravisor in VTL2 and its guest in VTL0, on this machine's KVM or,\n"
@@ -43,6 +44,10 @@ static const char help_text[] =
 	"  --vtl2-console       show VTL2's console on stderr\n"
 	"  --vtl2-vsock PATH    Unix socket at which VTL2's vsock listeners are reached (hybrid vsock:\n"
 	"                       connect, send \"CONNECT <port>\\n\")\n"
+	"  --control PATH       Unix socket at which the run takes requests of hvhost control: disks that\n"
+	"                       come, go, change and fail (the verb help lists them)\n"
+	"  --scenario FILE      do what FILE says while the guest runs: wait for what it prints, requests\n"
+	"                       as above (tests/hvhost/README.md)\n"
 	"  --core-dir DIR       where crash dumps of VTL2 and its last words are put (default: the\n"
 	"                       current folder)\n"
 	"  --log FILE           write the log there (default: none)\n"
@@ -129,6 +134,8 @@ enum {
 	O_NO_COM2,
 	O_CONSOLE,
 	O_VSOCK,
+	O_CONTROL,
+	O_SCENARIO,
 	O_CORE_DIR,
 	O_LOG,
 	O_VTL2_LOG,
@@ -155,6 +162,8 @@ static const struct option long_opts[] = {
 	{ "no-exec-agent", no_argument, NULL, O_NO_COM2 },
 	{ "vtl2-console", no_argument, NULL, O_CONSOLE },
 	{ "vtl2-vsock", required_argument, NULL, O_VSOCK },
+	{ "control", required_argument, NULL, O_CONTROL },
+	{ "scenario", required_argument, NULL, O_SCENARIO },
 	{ "core-dir", required_argument, NULL, O_CORE_DIR },
 	{ "log", required_argument, NULL, O_LOG },
 	{ "vtl2-log", required_argument, NULL, O_VTL2_LOG },
@@ -230,6 +239,12 @@ static int apply(struct opts *o, int opt, const char *arg)
 		return 0;
 	case O_VSOCK:
 		o->vtl2_vsock = arg;
+		return 0;
+	case O_CONTROL:
+		o->control_path = arg;
+		return *arg ? 0 : -EINVAL;
+	case O_SCENARIO:
+		o->scenario_path = arg;
 		return 0;
 	case O_CORE_DIR:
 		o->core_dir = arg;

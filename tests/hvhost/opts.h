@@ -34,6 +34,8 @@ struct opts {
 	bool summary; /* print phases and exit counts at the end */
 	const char *disk[DISK_OPT_MAX]; /* texts that disk_opt_parse() takes */
 	unsigned n_disks;
+	const char *control_path; /* Unix socket for ctl_front_client() */
+	const char *scenario_path;
 	bool until_power_off; /* no input from the terminal: end when the guest does */
 };
 

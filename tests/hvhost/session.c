@@ -11,6 +11,7 @@
 
 #include "com3.h"
 #include "core_stream.h"
+#include "ctl_host.h"
 #include "dump_host.h"
 #include "get_host.h"
 #include "hvpart.h"
@@ -44,6 +45,8 @@ struct session {
 	struct dump_host *dump;
 	struct ic_host *components; /* NULL: VTL0 has no VMBus of this host */
 	struct gmem *vtl0_gm; /* what the host may touch for VTL0; NULL: nothing */
+	struct ctl_verbs verbs[1];
+	struct ctl_host *ctl;
 	uint32_t threads; /* VP threads that run */
 };
 
@@ -352,6 +355,42 @@ static int make_components(struct session *s)
 	return cfg.server ? ic_host_create(&cfg, &s->components) : 0;
 }
 
+static void do_status(void *ctx, struct ctl_host *ch, unsigned argc, char **argv)
+{
+	const struct session *s = ctx;
+
+	(void)argc;
+	(void)argv;
+	ctl_host_print(ch, "%llu ms: VTL0 %s", (unsigned long long)(since_start(s) / 1000000),
+		       s->rep->vtl0_started ? "started" : "has not started");
+	ctl_host_ok(ch);
+}
+
+static void do_shutdown(void *ctx, struct ctl_host *ch, unsigned argc, char **argv)
+{
+	struct session *s = ctx;
+
+	(void)argc;
+	(void)argv;
+	if (s->components && ic_host_shutdown(s->components) == 0)
+		ctl_host_ok(ch);
+	else
+		ctl_host_error(ch, "VTL0 does not listen");
+}
+
+static const struct ctl_verb session_verbs[] = {
+	{ "status", "", 0, 0, do_status },
+	{ "shutdown", "", 0, 0, do_shutdown },
+};
+
+static int make_control(struct session *s)
+{
+	if (s->cfg->ctl_fd < 0)
+		return 0;
+	s->verbs[0] = (struct ctl_verbs){ session_verbs, ARRAY_SIZE(session_verbs), s };
+	return ctl_host_create(s->loop, s->cfg->ctl_fd, s->verbs, ARRAY_SIZE(s->verbs), &s->ctl);
+}
+
 static int make_devices(struct session *s)
 {
 	const struct session_cfg *cfg = s->cfg;
@@ -383,6 +422,8 @@ static int make_devices(struct session *s)
 		gcfg.com_vmbus_redirector[i] = gcfg.com_enabled[i];
 	}
 	r = get_host_create(&gcfg, &s->get);
+	if (r == 0)
+		r = make_control(s);
 	for (unsigned int i = 0; i < SESSION_COMS && r == 0; i++) {
 		const struct serial_host_cfg scfg = {
 			.server = gcfg.server,
@@ -474,7 +515,7 @@ static int set_up(struct session *s)
 		r = fail(s, com3_create(s->cfg->vtl2_console_out, &s->part->com3),
 			 "VTL2's console");
 	if (r == 0)
-		r = fail(s, loop_create(LOOP_ENTRIES, &s->loop), "event loop");
+		r = fail(s, loop_create_io(LOOP_ENTRIES, false, &s->loop), "event loop");
 	if (r == 0)
 		r = fail(s, watch(s), "event loop");
 	if (r == 0)
@@ -495,6 +536,7 @@ static void stop_vps(struct session *s)
 
 static void tear_down(struct session *s)
 {
+	ctl_host_destroy(s->ctl);
 	for (unsigned int i = 0; i < SESSION_COMS; i++)
 		serial_host_destroy(s->serial[i]);
 	vsock_host_destroy(s->vsock);

@@ -43,8 +43,11 @@ struct session_cfg {
 	int core_fd; /* crash dumps of VTL2 and its last words go there (core_stream.h); -1: none */
 	int vtl2_log_fd; /* the paravisor's log, a line per record; does not block; -1 = none */
 	bool vtl2_log_json; /* records as JSON instead of text */
-	const struct disk_opt *disks; /* stay valid; paths are those of this machine */
+	/* Stay valid; paths are those of this machine. What comes and goes changes `later`, so that
+	 * the next session begins as this one ended. */
+	struct disk_opt *disks;
 	unsigned n_disks;
+	int ctl_fd; /* requests come and answers go there (ctl_host.h); does not block; -1 = none */
 	int stop_fd; /* eventfd: SESSION_STOP_x was written */
 	bool faithful; /* MMIO intercepts carry the guest's real instruction bytes */
 	enum session_isolation isolation;

@@ -8,6 +8,8 @@
 . "$(dirname -- "${BASH_SOURCE[0]}")/../keel"
 
 BOOTS=50
+POWERCUTS=2
+SCALE=100
 ONLY=
 PASSED=0
 FAILED=()
@@ -17,13 +19,15 @@ OUT=$BUILD/test-results
 
 usage_test() {
 	cat <<-'EOT'
-	usage: ./keel test [--only PATTERN] [--boots N]
+	usage: ./keel test [--only PATTERN] [--boots N] [--power-cuts N] [--long]
 
 	Build and run the style checks, the unit tests and bounded fuzz runs (AddressSanitizer and
 	UndefinedBehaviorSanitizer), a second compiler, and the end-to-end tests that boot real guests.
 
 	  --only PATTERN  only the cases whose name contains PATTERN (names are printed as they run)
 	  --boots N       how many boots in a row the endurance case makes (default 50)
+	  --power-cuts N  how many times the power-cut case kills everything (default 2)
+	  --long          hours instead of minutes: 300 boots, 300 power cuts, ten times the data
 
 	Logs of every case: build/test-results. The exit status is 0 when everything passed. A fault of
 	the emulator itself, where one is used, is told from a failure, repeated and counted.
@@ -120,12 +124,14 @@ main_test() {
 		--help) usage_test; return ;;
 		--only) ONLY=${2:?}; shift ;;
 		--boots) BOOTS=${2:?}; shift ;;
+		--power-cuts) POWERCUTS=${2:?}; shift ;;
+		--long) BOOTS=300 POWERCUTS=300 SCALE=1000 ;;
 		*) die "unknown option $1; see ./keel test --help" ;;
 		esac
 		shift
 	done
 	mkdir -p "$OUT"
-	rm -f "$OUT/endurance.txt"
+	rm -f "$OUT/figures.txt"
 	build_all auto
 	lock_build
 	build_test_closure
@@ -138,9 +144,11 @@ main_test() {
 	done
 	# shellcheck source=tests/e2e/cases.sh
 	. "$ROOT/tests/e2e/cases.sh"
+	# shellcheck source=tests/e2e/storage.sh
+	. "$ROOT/tests/e2e/storage.sh"
 	e2e_all
 
-	[ ! -s "$OUT/endurance.txt" ] || cat "$OUT/endurance.txt"
+	[ ! -s "$OUT/figures.txt" ] || cat "$OUT/figures.txt"
 	[ "$EMULATOR_FAULTS" -eq 0 ] ||
 		printf 'faults of the emulator itself, recognised and repeated: %d\n' "$EMULATOR_FAULTS"
 	[ ${#FAILED[@]} -eq 0 ] || printf 'failed: %s\n' "${FAILED[@]}"

@@ -140,7 +140,7 @@ case_endurance() {
 		[ "$out" = up ] || want "boot $i of $BOOTS to print up, got: $out"
 		printf 'boot %d of %d\n' "$i" "$BOOTS"
 	done
-	printf '%d boots in a row\n' "$BOOTS" | tee "$OUT/endurance.txt"
+	printf '%d boots in a row\n' "$BOOTS" | tee -a "$OUT/figures.txt"
 }
 
 # expect_sentence PATTERN COMMAND...: the command fails and says why in one sentence.

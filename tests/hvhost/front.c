@@ -750,7 +750,7 @@ static int run(struct front *f)
 
 	if (choose_host(f) < 0 || open_disks(f) < 0 || open_things(f) < 0)
 		return STATUS_FAILED;
-	f->streaming = !f->tcg;
+	f->streaming = !f->tcg || f->o->stream;
 	if (f->o->timeout_s)
 		f->deadline_ns = now_ns() + (uint64_t)f->o->timeout_s * 1000000000u;
 	if (!f->o->exec && !f->o->until_power_off)

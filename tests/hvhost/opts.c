@@ -38,6 +38,8 @@ static const char help_text[] =
 	"                       hvhost, however that comes.\n"
 	"  --exec SCRIPT        run SCRIPT as root in the guest through its exec agent on COM2, print\n"
 	"                       its output, power off, exit with its status\n"
+	"  --stream             print the script's output as it comes, instead of keeping the first 64 KiB\n"
+	"                       for a fault of the emulator, after which the run is repeated\n"
 	"  --until-power-off    do not read the terminal; end when the guest powers off\n"
 	"  --no-reboot          end when the guest asks for a restart\n"
 	"  --no-exec-agent      leave COM2 unconnected\n"
@@ -129,6 +131,7 @@ enum {
 	O_CMDLINE,
 	O_DISK,
 	O_EXEC,
+	O_STREAM,
 	O_UNTIL_OFF,
 	O_NO_REBOOT,
 	O_NO_COM2,
@@ -157,6 +160,7 @@ static const struct option long_opts[] = {
 	{ "vtl2-cmdline", required_argument, NULL, O_CMDLINE },
 	{ "disk", required_argument, NULL, O_DISK },
 	{ "exec", required_argument, NULL, O_EXEC },
+	{ "stream", no_argument, NULL, O_STREAM },
 	{ "until-power-off", no_argument, NULL, O_UNTIL_OFF },
 	{ "no-reboot", no_argument, NULL, O_NO_REBOOT },
 	{ "no-exec-agent", no_argument, NULL, O_NO_COM2 },
@@ -224,6 +228,9 @@ static int apply(struct opts *o, int opt, const char *arg)
 		return add_disk(o, arg);
 	case O_EXEC:
 		o->exec = arg;
+		return 0;
+	case O_STREAM:
+		o->stream = true;
 		return 0;
 	case O_UNTIL_OFF:
 		o->until_power_off = true;

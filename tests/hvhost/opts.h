@@ -36,6 +36,7 @@ struct opts {
 	unsigned n_disks;
 	const char *control_path; /* Unix socket for ctl_front_client() */
 	const char *scenario_path;
+	bool stream; /* nothing of the script's output is held back */
 	bool until_power_off; /* no input from the terminal: end when the guest does */
 };
 

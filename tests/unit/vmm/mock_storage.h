@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Disks, units and SCSI controllers that only note what is done with them: for tests of who makes
+ * and changes them. Takes the place of devices/storage in a program.
+ */
+#pragma once
+
+#include "diskio.h"
+#include "scsi.h"
+#include "storvsp.h"
+
+#define MOCK_CTRLS 8u
+
+struct disk {
+	unsigned refs;
+	char path[160]; /* "stripe:<n>:<chunk>" of striped ones */
+	bool nvme, read_only;
+	enum disk_bounce bounce;
+	void (*watch)(void *ctx);
+	void *watch_ctx;
+	struct disk *members[64];
+	unsigned n_members;
+};
+
+struct scsi_unit {
+	unsigned refs;
+	bool dvd;
+	struct scsi_unit_cfg cfg;
+	struct disk *d;
+};
+
+struct storvsp {
+	struct storvsp_cfg cfg;
+	struct scsi_unit *units[STORVSP_LUNS];
+	unsigned attached, detached;
+	/* a detach that waits */
+	struct scsi_unit *leaving;
+	void (*done)(void *ctx);
+	void *ctx;
+};
+
+/* What there is, and how the next calls behave. */
+struct mock_storage {
+	unsigned disks, units, ctrls; /* alive */
+	struct storvsp *ctrl[MOCK_CTRLS]; /* in order of their making */
+	unsigned n_ctrl;
+	const char *fail_open; /* paths that contain this ... */
+	int fail_err; /* ... fail so */
+	int no_passthrough; /* error of disk_nvme_open() */
+	int fail_attach, fail_unit;
+	bool hold; /* detaching takes until mock_let_go() */
+};
+
+extern struct mock_storage mock;
+
+/* Detached units are free; their owners are told. */
+void mock_let_go(void);

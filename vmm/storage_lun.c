@@ -117,8 +117,8 @@ int lun_disk(struct lun_parts *p, const char *name, struct disk **ret_d,
 	const uint32_t n = p->n;
 	int r;
 
-	p->n = 0;
 	if (n < 2) {
+		p->n = 0;
 		*ret_d = n ? p->disks[0] : NULL;
 		return 0;
 	}
@@ -128,6 +128,8 @@ int lun_disk(struct lun_parts *p, const char *name, struct disk **ret_d,
 	if (r)
 		vtl2s_error_set(ret_err, "Underhill.StorageCannotOpenVtl2Device",
 				"%s: cannot stripe %u disks (%d)", name, n, r);
+	else
+		p->n = 0;
 	return r;
 }
 
@@ -169,5 +171,7 @@ int lun_unit(const struct vtl2s_lun *l, const char *name, struct disk *d, struct
 	if (r)
 		vtl2s_error_set(ret_err, "Underhill.StorageAttachDiskFailed",
 				"failed to add disk at lun %u (%d)", l->location, r);
+	if (r)
+		disk_put(d);
 	return r;
 }

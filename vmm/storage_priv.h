@@ -59,7 +59,7 @@ must_check int lun_acquire(const struct storage *st, struct lun_parts *p,
 /* What lun_acquire() waits for. */
 void lun_missing(const struct lun_parts *p, struct vtl2s_error *ret_err);
 
-/* One disk of all parts, which are used up, too, on failure; NULL in *ret_d: no medium. */
+/* One disk of all parts, which are used up on success; NULL in *ret_d: no medium. */
 must_check int lun_disk(struct lun_parts *p, const char *name, struct disk **ret_d,
 			struct vtl2s_error *ret_err);
 

@@ -54,12 +54,8 @@ int disk_stripe_open(const char *name, struct disk *const *members, unsigned n, 
 	BUG_ON(n < 2 || !name[0]);
 	(void)snprintf(path, sizeof(path), "stripe:%u:%u", n, chunk);
 	r = open_disk(path, false, false, DISK_BOUNCE_NEVER, ret_d);
-	for (unsigned i = 0; i < n; i++) {
-		if (r)
-			disk_put(members[i]);
-		else
-			(*ret_d)->members[(*ret_d)->n_members++] = members[i];
-	}
+	for (unsigned i = 0; r == 0 && i < n; i++)
+		(*ret_d)->members[(*ret_d)->n_members++] = members[i];
 	return r;
 }
 
@@ -104,10 +100,8 @@ static int make_unit(const struct scsi_unit_cfg *cfg, bool dvd, struct disk *d,
 {
 	struct scsi_unit *u;
 
-	if (mock.fail_unit) {
-		disk_put(d);
+	if (mock.fail_unit)
 		return mock.fail_unit;
-	}
 	u = calloc(1, sizeof(*u));
 	BUG_ON(!u);
 	u->refs = 1;

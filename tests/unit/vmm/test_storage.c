@@ -321,6 +321,12 @@ START_TEST(bad_settings)
 	mock.fail_unit = -EINVAL;
 	ck_assert_int_eq(create(0), -EINVAL);
 	mock.fail_unit = 0;
+	devs[0][1] = devs[0][0];
+	luns[0].n_devices = 2;
+	mock.fail_open = "stripe";
+	mock.fail_err = -ENOMEM;
+	ck_assert_int_eq(create(0), -ENOMEM);
+	luns[0].n_devices = 1;
 	mock.fail_attach = -EEXIST;
 	ck_assert_int_eq(create(0), -EEXIST);
 	teardown();

@@ -374,6 +374,16 @@ static int build_vmbus(struct vm *vm)
 	return why("VMBus for VTL0", vmbus_vtl0_create(&cfg, &vm->vmbus));
 }
 
+/*
+ * What the host has for VTL0. Rings in the memory of an isolated VTL0 would be of no use to it.
+ * VTL0 runs as well without.
+ */
+static void relay_host(struct vm *vm)
+{
+	if (vm->host.dps.vmbus_redirection_enabled && vm->dt.isolation == BOOTDT_ISO_NONE)
+		(void)!host_relay_start(&vm->relay, vmbus_vtl0_server(vm->vmbus), vm->ctl);
+}
+
 static uint8_t phys_bits(void)
 {
 	uint32_t eax = 0x80000008, ebx, ecx = 0, edx;
@@ -473,6 +483,7 @@ static int start_vtl0(struct vm *vm)
 		r = start_vps(vm);
 	if (r)
 		return r;
+	relay_host(vm);
 	host_attach_coms(&vm->host, vm->machine);
 	partition_set_pm_timer(&vm->hvc, PM_BASE + 8);
 	return 0;
@@ -482,7 +493,7 @@ int vm_start(struct vm *vm)
 {
 	int r;
 
-	vm->mshv_fd = vm->vtl_fd = vm->hvc.fd = -1;
+	vm->mshv_fd = vm->vtl_fd = vm->hvc.fd = vm->relay.fd = -1;
 	vm->end_work = (struct loop_work){ .fn = on_end, .ctx = vm };
 	vm->entry_work = (struct loop_work){ .fn = on_entry, .ctx = vm };
 	loop_timer_init(&vm->mem_timer, vm->ctl, on_mem_timer, vm);
@@ -520,6 +531,7 @@ void vm_stop(struct vm *vm)
 	vm_pause_fini(&vm->pause);
 	loop_timer_cancel(&vm->mem_timer);
 	loop_timer_cancel(&vm->drain_timer);
+	host_relay_stop(&vm->relay);
 	vmbus_vtl0_destroy(vm->vmbus);
 	host_close(&vm->host);
 	machine_destroy(vm->machine);

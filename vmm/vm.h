@@ -10,6 +10,7 @@
 #include "bootdt.h"
 #include "confid.h"
 #include "host.h"
+#include "host_relay.h"
 #include "irqline.h"
 #include "knobs.h"
 #include "load_regs.h"
@@ -65,6 +66,7 @@ struct vm {
 	struct power_ops power;
 
 	struct vmbus_vtl0 *vmbus; /* what VTL0's hypercalls for channels reach */
+	struct host_relay relay;
 
 	struct vcpu_env env;
 	struct load_regs bsp_regs;

@@ -389,6 +389,7 @@ void vm_inspect(struct inspect *in, const void *obj)
 	inspect_flatten(in, host_inspect, &vm->host);
 	if (vm->vmbus)
 		inspect_dir(in, SENS_UNSPEC, "vmbus", vmbus_vtl0_inspect, vm->vmbus);
+	inspect_dir(in, SENS_UNSPEC, "vmbus_relay", host_relay_inspect, &vm->relay);
 	if (vm->machine)
 		devices_inspect(in, vm);
 }

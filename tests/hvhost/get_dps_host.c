@@ -55,7 +55,7 @@ char *get_dps_host_json(const struct get_host_cfg *cfg)
 		"\"SystemVersion\":\"1.0\",\"SystemSKUNumber\":\"None\","
 		"\"SystemFamily\":\"Virtual Machine\",\"BiosLockString\":\"\","
 		"\"MemoryDeviceSerialNumber\":\"None\"},"
-		"\"Vtl2Settings\":%s%s%s,\"VmbusRedirectionEnabled\":false,"
+		"\"Vtl2Settings\":%s%s%s,\"VmbusRedirectionEnabled\":%s,"
 		"\"NoPersistentSecrets\":true,\"WatchdogEnabled\":false,"
 		"\"FirmwareModeIsPcat\":false,\"AlwaysRelayHostMmio\":false,\"ImcEnabled\":false,"
 		"\"CxlMemoryEnabled\":false,\"GuestStateLifetime\":\"Default\","
@@ -70,7 +70,8 @@ char *get_dps_host_json(const struct get_host_cfg *cfg)
 		word(cfg->com_enabled[0]), word(cfg->com_vmbus_redirector[0]),
 		word(cfg->com_enabled[1]), word(cfg->com_vmbus_redirector[1]), bios,
 		*settings ? "\"" : "", *settings ? settings : "null", *settings ? "\"" : "",
-		(unsigned long long)now.tv_nsec * 2654435761ull, (unsigned long long)now.tv_sec);
+		word(cfg->vmbus_redirection), (unsigned long long)now.tv_nsec * 2654435761ull,
+		(unsigned long long)now.tv_sec);
 	if (n < 0 || (size_t)n >= room) {
 		free(json);
 		return NULL;

@@ -44,6 +44,7 @@ struct get_host_cfg {
 	void *ctx;
 	bool com_enabled[2];
 	bool com_vmbus_redirector[2]; /* false: the paravisor carries the port some other way */
+	bool vmbus_redirection; /* the host has channels for VTL0, to be relayed */
 	struct guid bios_guid; /* all zero: a fixed test value */
 	int log_fd; /* the paravisor's log is stored there (gel_host.h); -1 = nowhere */
 	bool log_json;

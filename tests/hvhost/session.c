@@ -417,6 +417,7 @@ static int make_devices(struct session *s)
 	if (r < 0)
 		return r;
 	gcfg.server = vmbus_host_server(s->part->vmbus);
+	gcfg.vmbus_redirection = s->components;
 	for (unsigned int i = 0; i < SESSION_COMS; i++) {
 		gcfg.com_enabled[i] = cfg->com_in[i] >= 0 || cfg->com_out[i] >= 0;
 		gcfg.com_vmbus_redirector[i] = gcfg.com_enabled[i];

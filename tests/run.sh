@@ -7,14 +7,11 @@
 # shellcheck source=keel
 . "$(dirname -- "${BASH_SOURCE[0]}")/../keel"
 
-BOOTS=50
+BOOTS=25
 POWERCUTS=2
 SCALE=100
 ONLY=
-PASSED=0
-FAILED=()
-EMULATOR_FAULTS=0
-BESIDE_NAME=
+LANES=()
 OUT=$BUILD/test-results
 
 usage_test() {
@@ -25,7 +22,7 @@ usage_test() {
 	UndefinedBehaviorSanitizer), a second compiler, and the end-to-end tests that boot real guests.
 
 	  --only PATTERN  only the cases whose name contains PATTERN (names are printed as they run)
-	  --boots N       how many boots in a row the endurance case makes (default 50)
+	  --boots N       how many boots in a row the endurance case makes (default 25)
 	  --power-cuts N  how many times the power-cut case kills everything (default 2)
 	  --long          hours instead of minutes: 300 boots, 300 power cuts, ten times the data
 
@@ -55,18 +52,17 @@ attempt() {
 	return "$rc"
 }
 
-# verdict NAME STATUS SECONDS
+# verdict NAME STATUS SECONDS: one line on the screen, in one piece, and one in the file of verdicts.
 verdict() {
-	local log
+	local log text=ok
 	log=$(log_of "$1")
-	EMULATOR_FAULTS=$((EMULATOR_FAULTS + $(grep -c 'the emulator failed' "$log" || true)))
+	[ "$2" -eq 0 ] || text=FAILED
+	printf '%s %s %d\n' "$text" "$1" "$(grep -c 'the emulator failed' "$log" || true)" >>"$OUT/verdicts"
 	if [ "$2" -eq 0 ]; then
-		PASSED=$((PASSED + 1))
-		printf 'ok      %4d s\n' "$3"
+		printf '%-44s ok      %4d s\n' "$1" "$3"
 	else
-		FAILED+=("$1")
-		printf 'FAILED  %4d s  (status %d, log %s)\n' "$3" "$2" "$log"
-		tail -n 25 "$log" | sed 's/^/    | /'
+		printf '%-44s FAILED  %4d s  (status %d, log %s)\n%s\n' "$1" "$3" "$2" "$log" \
+			"$(tail -n 25 "$log" | sed 's/^/    | /')"
 	fi
 }
 
@@ -74,32 +70,30 @@ verdict() {
 run_case() {
 	local start=$SECONDS rc=0
 	wanted "$1" || return 0
-	printf '%-44s ' "$1"
 	attempt "$@"
 	rc=$?
 	set -e
 	verdict "$1" "$rc" $((SECONDS - start))
 }
 
-# start_beside NAME COMMAND...: a long case that runs beside the ones that follow;
-# finish_beside waits for it and gives the verdict.
-start_beside() {
-	wanted "$1" || return 0
-	printf '%-44s started, runs beside the following\n' "$1"
-	BESIDE_NAME=$1
-	BESIDE_START=$SECONDS
-	(attempt "$@") &
-	BESIDE_PID=$!
+# start_lane FUNCTION: its cases run one after the other, beside those of the other lanes and of the
+# caller. What two lanes use at once must bear it: no case of one may build what the other runs.
+start_lane() {
+	("$@") &
+	LANES+=($!)
 }
 
-finish_beside() {
-	local rc=0
-	[ -n "$BESIDE_NAME" ] || return 0
-	printf '%-44s ' "$BESIDE_NAME"
-	wait "$BESIDE_PID" || rc=$?
-	verdict "$BESIDE_NAME" "$rc" $((SECONDS - BESIDE_START))
-	BESIDE_NAME=
+# A lane that ends otherwise than by its last case is a failure, too.
+finish_lanes() {
+	local pid
+	for pid in "${LANES[@]}"; do
+		wait "$pid" || printf 'FAILED lane %d 0\n' "$pid" >>"$OUT/verdicts"
+	done
+	LANES=()
 }
+
+# count WORD: how many cases had this verdict.
+count() { awk -v word="$1" '$1 == word { n++ } END { print n + 0 }' "$OUT/verdicts"; }
 
 build_test_closure() {
 	TEST_DIR=$(closure_dir test "$DEPS_HOST")
@@ -132,6 +126,7 @@ main_test() {
 	done
 	mkdir -p "$OUT"
 	rm -f "$OUT/figures.txt"
+	: >"$OUT/verdicts"
 	build_all auto
 	lock_build
 	build_test_closure
@@ -149,11 +144,11 @@ main_test() {
 	e2e_all
 
 	[ ! -s "$OUT/figures.txt" ] || cat "$OUT/figures.txt"
-	[ "$EMULATOR_FAULTS" -eq 0 ] ||
-		printf 'faults of the emulator itself, recognised and repeated: %d\n' "$EMULATOR_FAULTS"
-	[ ${#FAILED[@]} -eq 0 ] || printf 'failed: %s\n' "${FAILED[@]}"
-	printf '%d passed, %d failed\n' "$PASSED" "${#FAILED[@]}"
-	[ ${#FAILED[@]} -eq 0 ]
+	awk '{ n += $NF } END { if (n) printf "faults of the emulator itself, recognised and repeated: %d\n", n }' \
+		"$OUT/verdicts"
+	awk '$1 == "FAILED" { print "failed: " $2 }' "$OUT/verdicts"
+	printf '%d passed, %d failed\n' "$(count ok)" "$(count FAILED)"
+	[ "$(count FAILED)" -eq 0 ]
 }
 
 main_test "$@"

@@ -608,9 +608,16 @@ case_diag_vbs_debug() {
 
 hostile_guest() { printf '%s\n' "$HOST_DIR/tests/guest/hostile/hostile-$1.elf"; }
 
+# Three lanes. What builds images of other flavours is in one of them; the others use what is there.
 e2e_all() {
 	HOST_DIR=$(closure_dir host "$DEPS_HOST")
-	start_beside e2e/endurance case_endurance
+	start_lane run_case e2e/endurance case_endurance
+	start_lane e2e_images
+	e2e_plain
+	finish_lanes
+}
+
+e2e_plain() {
 	run_case e2e/version case_version
 	run_case e2e/front_door case_front_door
 	run_case e2e/exec case_exec
@@ -622,7 +629,6 @@ e2e_all() {
 	run_case e2e/poweroff case_poweroff
 	run_case e2e/reboot case_reboot
 	run_case e2e/faithful case_faithful
-	run_case e2e/other_kernel case_other_kernel
 	run_case e2e/two_at_once case_two_at_once
 	run_case e2e/kill_front_early case_kill front 2
 	run_case e2e/kill_front_late case_kill front 12
@@ -633,17 +639,24 @@ e2e_all() {
 	run_case e2e/socket_in_use case_socket_in_use
 	run_case e2e/disk_full case_disk_full
 	run_case e2e/reproducible case_reproducible
-	run_case e2e/vsock case_vsock
-	run_case e2e/pin case_pin
 	run_case e2e/vtl2_log case_vtl2_log
 	run_case e2e/vtl2_log_restricted case_vtl2_log_restricted
 	run_case e2e/keeldiag case_keeldiag
 	run_case e2e/report case_report
+	run_case e2e/simulated_panic case_simulated_panic
+	run_case e2e/vtl0_triple case_vtl0_triple ''
+	run_case e2e/vtl0_triple_restricted case_vtl0_triple OPENHCL_CONFIDENTIAL=1
+	run_case e2e/diag_confidential case_diag_confidential
+}
+
+# These build images: one at a time.
+e2e_images() {
+	run_case e2e/other_kernel case_other_kernel
+	run_case e2e/vsock case_vsock
 	run_case e2e/vbs_release case_vbs x64-vbs-release 'rdinit=/none OPENHCL_CONFIDENTIAL_DEBUG=1'
 	run_case e2e/vbs_debug case_vbs x64-vbs-debug
 	run_case e2e/vbs_panic_release case_vbs_panic x64-vbs-release
 	run_case e2e/vbs_panic_debug case_vbs_panic x64-vbs-debug
-	run_case e2e/simulated_panic case_simulated_panic
 	run_case e2e/vbs_manifest case_vbs_manifest
 	run_case e2e/crash_vm case_crash_role vm loop_run
 	run_case e2e/crash_control case_crash_role control loop_run
@@ -653,13 +666,9 @@ e2e_all() {
 	run_case e2e/vtl2_panic_restricted case_vtl2_panic OPENHCL_CONFIDENTIAL=1
 	run_case e2e/vtl0_panic case_vtl0_panic ''
 	run_case e2e/vtl0_panic_restricted case_vtl0_panic OPENHCL_CONFIDENTIAL=1
-	run_case e2e/vtl0_triple case_vtl0_triple ''
-	run_case e2e/vtl0_triple_restricted case_vtl0_triple OPENHCL_CONFIDENTIAL=1
 	run_case e2e/diag_normal case_diag_normal
-	run_case e2e/diag_confidential case_diag_confidential
 	run_case e2e/diag_vbs_release case_diag_vbs_release
 	run_case e2e/diag_vbs_debug case_diag_vbs_debug
 	run_case e2e/hostile_poweroff case_hostile poweroff 2
 	run_case e2e/hostile_triple case_hostile triple 4
-	finish_beside
 }

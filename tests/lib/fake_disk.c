@@ -23,6 +23,8 @@ struct disk {
 	uint16_t fail_status;
 	unsigned fail_left;
 	struct list queues;
+	void (*watch)(void *ctx);
+	void *watch_ctx;
 };
 
 struct disk_queue {
@@ -72,6 +74,8 @@ void fake_disk_set_info(struct disk *d, const struct disk_info *info)
 	lock(d);
 	d->info = *info;
 	unlock(d);
+	if (d->watch)
+		d->watch(d->watch_ctx);
 }
 
 void fake_disk_fail(struct disk *d, uint32_t op_mask, uint16_t status, unsigned n)
@@ -342,6 +346,8 @@ unsigned disk_queue_busy(const struct disk_queue *q)
 
 void disk_watch(struct disk *d, struct loop *loop, void (*fn)(void *ctx), void *ctx)
 {
+	d->watch = fn;
+	d->watch_ctx = ctx;
 }
 
 struct disk *disk_get(struct disk *d)

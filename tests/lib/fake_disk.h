@@ -21,7 +21,8 @@ struct fake_disk_seen {
 /* A disk of zeros. Aborts the test without memory. */
 struct disk *fake_disk(uint64_t blocks, uint32_t block_size);
 
-/* What disk_info() says from now on; a changed capacity should change the generation. */
+/* What disk_info() says from now on; a changed capacity should change the generation. The watcher
+ * is called at once: the loop's thread then. */
 void fake_disk_set_info(struct disk *d, const struct disk_info *info);
 
 /* Requests wait until they are let go or aborted. Any thread. */

@@ -23,6 +23,18 @@ const char *const exit_kind_names[EXIT_KINDS] = {
 	[EXIT_EMU_ERROR] = "emu_error",
 };
 
+static _Thread_local struct vcpu *current_vcpu;
+
+struct vcpu *vcpu_current(void)
+{
+	return current_vcpu;
+}
+
+void vcpu_set_current(struct vcpu *v)
+{
+	current_vcpu = v;
+}
+
 /* Being posted is the message: the flags are looked at before every entry. */
 static void on_wake(void *ctx)
 {

@@ -120,6 +120,10 @@ static inline void vcpu_count(struct vcpu *v, enum exit_kind kind)
 must_check int vcpu_init(struct vcpu *v, const struct vcpu_env *env, struct loop *loop);
 void vcpu_fini(struct vcpu *v);
 
+/* The vcpu whose thread this is, NULL on others; and say that it is this one. */
+struct vcpu *vcpu_current(void);
+void vcpu_set_current(struct vcpu *v);
+
 /* Make the vcpu leave VTL0 and look at its flags. Any thread. */
 void vcpu_kick(struct vcpu *v);
 

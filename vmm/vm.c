@@ -300,6 +300,7 @@ static int open_hypervisor(struct vm *vm)
 	if (vm->mshv_fd < 0)
 		return why("/dev/mshv", vm->mshv_fd);
 	vm->register_page = mshv_has_cap(vm->mshv_fd, MSHV_CAP_REGISTER_PAGE);
+	vm->entry_actions = mshv_has_cap(vm->mshv_fd, MSHV_CAP_RETURN_ACTION);
 	vm->vtl_fd = mshv_create_vtl(vm->mshv_fd);
 	if (vm->vtl_fd < 0)
 		return why("VTL descriptor", vm->vtl_fd);
@@ -436,6 +437,7 @@ static int start_vps(struct vm *vm)
 	struct vps_cfg cfg = {
 		.vtl_fd = vm->vtl_fd,
 		.register_page = vm->register_page,
+		.entry_actions = vm->entry_actions,
 		.n = vm->dt.n_vps,
 		.env = &vm->env,
 		.bsp_regs = &vm->bsp_regs,

@@ -50,7 +50,7 @@ struct vm {
 	int mshv_fd, vtl_fd;
 	struct hvc hvc;
 	struct partition_caps caps;
-	bool register_page;
+	bool register_page, entry_actions;
 
 	struct bootdt dt;
 	struct gpa_range *ram; /* VTL0's, joined */

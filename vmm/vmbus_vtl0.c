@@ -61,7 +61,7 @@ struct port {
 };
 
 struct counters {
-	atomic_uint_fast64_t in, refused, out, lost, busy, bells, signals, interrupts;
+	atomic_uint_fast64_t in, refused, out, lost, busy, bells, signals, interrupts, at_entry;
 };
 
 struct vmbus_vtl0 {
@@ -290,8 +290,15 @@ static void vb_post(void *ctx, uint32_t vp, uint8_t vtl, uint8_t sint, const voi
 static void vb_signal(void *ctx, uint32_t vp, uint8_t vtl, uint8_t sint, uint16_t flag)
 {
 	struct vmbus_vtl0 *vb = ctx;
-	int r = vtl ? HV_INVALID_PARAMETER : hvc_signal_event(vb->cfg.hvc, vp, sint, flag);
+	struct vcpu *self = vcpu_current();
+	int r;
 
+	/* VTL0 is about to be entered here: no need to bother the hypervisor before. */
+	if (self && self->vp.idx == vp && !vtl && vp_signal_at_entry(&self->vp, sint, flag)) {
+		count(&vb->count.at_entry);
+		return;
+	}
+	r = vtl ? HV_INVALID_PARAMETER : hvc_signal_event(vb->cfg.hvc, vp, sint, flag);
 	count(&vb->count.interrupts);
 	if (r)
 		log_debug_rl(ALLOWED, "event %u for VP %u: %d", flag, vp, r);
@@ -506,6 +513,7 @@ static void inspect_traffic(struct inspect *in, const void *obj)
 		{ "bells", &vb->count.bells },
 		{ "server_signals", &vb->count.signals },
 		{ "interrupts", &vb->count.interrupts },
+		{ "interrupts_at_entry", &vb->count.at_entry },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)

@@ -102,8 +102,10 @@ static int prepare(struct vp_thread *t)
 		t->v.loop = NULL;
 		return r;
 	}
+	vcpu_set_current(&t->v);
 	atomic_store(&t->v.paused, true);
 	r = vp_open(&t->v.vp, cfg->vtl_fd, t->idx, cfg->register_page);
+	t->v.vp.entry_actions = cfg->entry_actions;
 	if (r == 0)
 		r = mshv_set_poll_file(cfg->vtl_fd, t->idx, loop_ring_fd(loop));
 	if (r == 0)

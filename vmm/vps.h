@@ -16,6 +16,7 @@ struct vps;
 struct vps_cfg {
 	int vtl_fd;
 	bool register_page; /* the driver offers it */
+	bool entry_actions; /* and takes these (vp_signal_at_entry) */
 	uint32_t n;
 	const struct vcpu_env *env;
 	const struct load_regs *bsp_regs; /* written by VP 0; the others start suspended */

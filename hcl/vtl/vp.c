@@ -12,6 +12,9 @@
 #define FX_MXCSR_RESET 0x1f80
 #define FX_MXCSR_OFF 24
 
+/* Half of what fits: real hypervisors are never asked for more at once. */
+#define MAX_ENTRY_ACTIONS (HV_VTL_RETURN_ACTIONS / 2)
+
 static int kernel_run(void *ctx)
 {
 	struct vp *vp = ctx;
@@ -79,4 +82,23 @@ void vp_init_mock(struct vp *vp, vpidx_t idx, struct mshv_run_page *run,
 		.run = run, .page = page, .ops = ops, .ctx = ctx, .idx = idx, .vtl_fd = -1
 	};
 	init_fx(run);
+}
+
+bool vp_signal_at_entry(struct vp *vp, uint8_t sint, uint16_t flag)
+{
+	struct mshv_run_page *run = vp->run;
+	const uint32_t n = run->ret_action_bytes / sizeof(run->actions[0]);
+
+	if (!vp->entry_actions || n >= MAX_ENTRY_ACTIONS)
+		return false;
+	for (uint32_t i = 0; i < n; i++) {
+		if (run->actions[i].sint == sint && run->actions[i].flag == flag)
+			return true;
+	}
+	run->actions[n] = (struct hv_vtl_return_action){
+		.type = HV_VTL_RETURN_SIGNAL_EVENT, .vp = vp->idx, .sint = sint, .flag = flag
+	};
+	/* The kernel copies that many bytes at the next entry and starts over. */
+	run->ret_action_bytes = (n + 1) * (uint32_t)sizeof(run->actions[0]);
+	return true;
 }

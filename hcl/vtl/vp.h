@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "mshv_vtl.h"
@@ -25,6 +26,7 @@ struct vp {
 	void *ctx;
 	vpidx_t idx;
 	int vtl_fd; /* kernel backend only */
+	bool entry_actions; /* the hypervisor carries out what an entry into VTL0 names */
 };
 
 /**
@@ -51,6 +53,12 @@ static inline void vp_cancel(struct vp *vp)
 {
 	__atomic_store_n(&vp->run->cancel, 1, __ATOMIC_SEQ_CST);
 }
+
+/**
+ * vp_signal_at_entry - set an event flag of this VP's SynIC in VTL0 when VTL0 is entered next
+ * Returns: false: not possible (now), ask the hypervisor right away. Context: the VP's thread
+ */
+must_check bool vp_signal_at_entry(struct vp *vp, uint8_t sint, uint16_t flag);
 
 static inline must_check int vp_run(struct vp *vp)
 {

@@ -491,6 +491,42 @@ START_TEST(own_bell_costs_no_wakeup)
 }
 END_TEST
 
+/* On the thread of the VP that is interrupted, the entry into VTL0 does it. */
+START_TEST(interrupt_rides_on_the_entry)
+{
+	struct vp *vp = &h.vp[1].v.vp;
+	struct vmbus_irq irq;
+
+	setup();
+	(void)open_device();
+	irq = dev.io.irq;
+	vcpu_set_current(&h.vp[1].v);
+	vmbus_irq_raise(&irq);
+	ck_assert_uint_eq(h.events, 1); /* this hypervisor cannot */
+	vp->entry_actions = true;
+	vmbus_irq_raise(&irq);
+	vmbus_irq_raise(&irq);
+	ck_assert_uint_eq(h.events, 1);
+	ck_assert_uint_eq(vp->run->ret_action_bytes, 16);
+	ck_assert_uint_eq(vp->run->actions[0].type, 1);
+	ck_assert_uint_eq(vp->run->actions[0].vp, 1);
+	ck_assert_uint_eq(vp->run->actions[0].vtl, 0);
+	ck_assert_uint_eq(vp->run->actions[0].sint, 2);
+	ck_assert_uint_eq(vp->run->actions[0].flag, irq.flag);
+	for (irq.flag = 100; irq.flag < 107; irq.flag++)
+		vmbus_irq_raise(&irq);
+	ck_assert_uint_eq(h.events, 1);
+	vmbus_irq_raise(&irq); /* no room for it */
+	ck_assert_uint_eq(h.events, 2);
+	ck_assert_uint_eq(h.last_event.flag, 107);
+	irq.vp = 0; /* another processor */
+	vmbus_irq_raise(&irq);
+	ck_assert_uint_eq(h.events, 3);
+	vcpu_set_current(NULL);
+	finish();
+}
+END_TEST
+
 struct vp_arg {
 	vpidx_t vp;
 	uint32_t id;
@@ -551,4 +587,4 @@ END_TEST
 
 UNIT_MAIN("vmm/vmbus_vtl0", linux_connects, firmware_connects, wrong_posts, busy_slot_is_waited_for,
 	  masked_sint_is_tried_again, answers_nobody_reads, vtl0_is_gone, signals_and_bells,
-	  own_bell_costs_no_wakeup, bell_moves_under_load)
+	  own_bell_costs_no_wakeup, interrupt_rides_on_the_entry, bell_moves_under_load)

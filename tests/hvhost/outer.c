@@ -159,7 +159,10 @@ static void add_drives(struct args *a, const struct outer_cfg *cfg)
 	char path[2 * DISK_OPT_PATH];
 
 	add(a, "-drive");
-	add(a, "file=%s,format=raw,if=virtio,readonly=on", cfg->image);
+	add(a, "file=%s,format=raw,if=none,id=image,readonly=on", cfg->image);
+	/* A device of its own, so that it is the first: /dev/vda. */
+	add(a, "-device");
+	add(a, "virtio-blk-pci,drive=image");
 	for (unsigned i = 0; i < cfg->n_disks; i++) {
 		const struct disk_opt *d = &cfg->disks[i];
 

@@ -35,6 +35,19 @@ struct nvme_cmd {
 };
 WIRE_SIZE(struct nvme_cmd, 72);
 
+/* A mapping made while the switch is off: that happens when it is touched. */
+static uint8_t *map_refused(gpa_t gpa)
+{
+	uint8_t *mem;
+
+	pin_switch(false);
+	mem = pin_map(gpa, MIB);
+	for (size_t i = 0; mem && i < MIB; i += PIECE)
+		mem[i] = 1;
+	pin_switch(true);
+	return mem;
+}
+
 /* ---- block devices --------------------------------------------------------------------------- */
 
 static void check_whole(int fd, const char *name, uint8_t *mem)
@@ -97,12 +110,9 @@ static void check_registered(int fd, const char *name, uint8_t *mem, size_t len)
 /* What the daemon's fallback is for. */
 static void check_refused(int fd, const char *name, gpa_t gpa)
 {
-	uint8_t *mem;
+	uint8_t *mem = map_refused(gpa);
 	ssize_t n;
 
-	pin_switch(false);
-	mem = pin_map(gpa, MIB);
-	pin_switch(true);
 	if (!mem)
 		return;
 	n = pread(fd, mem, PIECE, 0);
@@ -191,12 +201,9 @@ static void check_pass_fixed(struct pass *p, const char *name, uint8_t *mem, siz
 
 static void check_pass_refused(struct pass *p, const char *name, gpa_t gpa)
 {
-	struct iovec iov = { NULL, PIECE };
+	struct iovec iov = { map_refused(gpa), PIECE };
 	int r;
 
-	pin_switch(false);
-	iov.iov_base = pin_map(gpa, MIB);
-	pin_switch(true);
 	if (!iov.iov_base)
 		return;
 	r = pass_do(p, NVME_READ, &iov, 1, PIECE, false);

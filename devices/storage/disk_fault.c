@@ -16,6 +16,7 @@ struct disk_fault_disk {
 	pthread_mutex_t lock; /* protects: fault, left; rank: leaf */
 	struct disk_fault fault;
 	uint32_t left;
+	uint64_t shown; /* blocks; 0 = all */
 };
 
 enum { STEP_NEW, STEP_DELAYED, STEP_DROPPED, STEP_INNER };
@@ -98,13 +99,24 @@ static void fault_queue_fini(struct disk_queue *q)
 	disk_queue_destroy(q->be);
 }
 
-static void inner_changed(void *ctx)
+/* What is shown of the disk behind. */
+static void show(struct disk_fault_disk *fd)
 {
-	struct disk_fault_disk *fd = ctx;
 	struct disk_info info;
 
 	disk_info(fd->inner, &info);
+	(void)pthread_mutex_lock(&fd->lock);
+	if (fd->shown)
+		info.blocks = MIN(info.blocks, fd->shown);
+	(void)pthread_mutex_unlock(&fd->lock);
 	disk_set_info(&fd->d, &info);
+}
+
+static void inner_changed(void *ctx)
+{
+	struct disk_fault_disk *fd = ctx;
+
+	show(fd);
 	if (atomic_load_explicit(&fd->inner->gone, memory_order_relaxed))
 		disk_set_gone(&fd->d);
 }
@@ -167,4 +179,19 @@ void disk_fault_set(struct disk *d, const struct disk_fault *f)
 	fd->fault = *f;
 	fd->left = f->count;
 	(void)pthread_mutex_unlock(&fd->lock);
+}
+
+int disk_fault_resize(struct disk *d, uint64_t blocks)
+{
+	struct disk_fault_disk *fd = container_of(d, struct disk_fault_disk, d);
+	struct disk_info info;
+
+	disk_info(fd->inner, &info);
+	if (blocks > info.blocks)
+		return -EFBIG;
+	(void)pthread_mutex_lock(&fd->lock);
+	fd->shown = blocks;
+	(void)pthread_mutex_unlock(&fd->lock);
+	show(fd);
+	return 0;
 }

@@ -223,3 +223,7 @@ struct disk_fault {
 };
 must_check int disk_fault_open(struct disk *inner, struct disk **ret_d);
 void disk_fault_set(struct disk *d, const struct disk_fault *f);
+
+/* disk_fault_resize - show so many blocks of the disk behind it from now on; 0 = all. Returns 0,
+ * -EFBIG (it has less). Any thread. */
+must_check int disk_fault_resize(struct disk *d, uint64_t blocks);

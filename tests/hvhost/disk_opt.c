@@ -82,8 +82,14 @@ static int set_key(struct disk_opt *o, const char *key, const char *val, char *w
 				      MAX_CONTROLLER);
 		return 0;
 	}
-	return refuse(why, size, "%s= is not known; there are as=, id=, on=, ro, dvd and later",
-		      key);
+	if (strcmp(key, "size") == 0) {
+		if (opts_parse_size(val, &o->size) < 0 || !o->size || o->size % SECTOR)
+			return refuse(why, size,
+				      "size=%s: a size is meant, like 512M, in whole sectors", val);
+		return 0;
+	}
+	return refuse(why, size,
+		      "%s= is not known; there are as=, id=, on=, size=, ro, dvd and later", key);
 }
 
 static int set_part(struct disk_opt *o, char *part, char *why, size_t size)
@@ -102,7 +108,8 @@ static int set_part(struct disk_opt *o, char *part, char *why, size_t size)
 		o->later = true;
 	else
 		return refuse(why, size,
-			      "\"%s\" is not known; there are as=, id=, on=, ro, dvd and later "
+			      "\"%s\" is not known; there are as=, id=, on=, size=, ro, dvd and "
+			      "later "
 			      "(a comma in a file's name is written twice)",
 			      part);
 	return 0;
@@ -193,5 +200,7 @@ void disk_opt_format(const struct disk_opt *o, char *ret_text)
 				     : "",
 		      o->later ? ",later" : "");
 	if (o->has_controller)
-		(void)snprintf(p, (size_t)(end - p), ",on=%u", o->controller);
+		p += snprintf(p, (size_t)(end - p), ",on=%u", o->controller);
+	if (o->size)
+		(void)snprintf(p, (size_t)(end - p), ",size=%" PRIu64, o->size);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A disk as the user asks for it: FILE[,as=scsi|nvme|ide][,ro][,dvd][,id=NAME][,on=N][,later], or
- * ram:SIZE instead of FILE. The same text carries it from the front end to the agent.
+ * A disk as the user asks for it: FILE[,as=scsi|nvme|ide][,ro][,dvd][,id=NAME][,on=N][,size=SIZE]
+ * [,later], or ram:SIZE instead of FILE. The same text carries it from the front end to the agent.
  */
 #pragma once
 
@@ -25,6 +25,7 @@ struct disk_opt {
 	char id[DISK_OPT_ID]; /* its name: letters, digits, - and _ */
 	enum disk_as as;
 	uint64_t ram_bytes;
+	uint64_t size; /* only so much of it is shown at first; 0 = all */
 	bool read_only;
 	bool dvd; /* read_only, too */
 	bool later; /* only there after disk-add */

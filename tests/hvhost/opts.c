@@ -32,6 +32,7 @@ static const char help_text[] =
 	"                                           disk0, disk1, ...)\n"
 	"                         on=N              on VTL2's NVMe controller N, with other disks\n"
 	"                                           (default: a controller of its own)\n"
+	"                         size=SIZE         only so much of it is shown, until disk-resize\n"
 	"                         later             not there at first, until disk-add\n"
 	"                       A comma in FILE is written twice. Writes go to FILE: work on a copy to\n"
 	"                       keep the original. What the guest has flushed survives the end of\n"

@@ -9,9 +9,13 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cleanup.h"
 #include "com3.h"
 #include "core_stream.h"
 #include "ctl_host.h"
+#include "disk_ctl.h"
+#include "disk_host.h"
+#include "disk_plan.h"
 #include "dump_host.h"
 #include "get_host.h"
 #include "hvpart.h"
@@ -45,7 +49,9 @@ struct session {
 	struct dump_host *dump;
 	struct ic_host *components; /* NULL: VTL0 has no VMBus of this host */
 	struct gmem *vtl0_gm; /* what the host may touch for VTL0; NULL: nothing */
-	struct ctl_verbs verbs[1];
+	struct disk_host *disks; /* NULL: none */
+	struct disk_ctl *disk_ctl;
+	struct ctl_verbs verbs[2];
 	struct ctl_host *ctl;
 	uint32_t threads; /* VP threads that run */
 };
@@ -114,6 +120,8 @@ static void on_vmbus(void *ctx, uint32_t version)
 {
 	struct session *s = ctx;
 
+	if (!version) /* it has left */
+		return;
 	if (!s->rep->vmbus_ns)
 		s->rep->vmbus_ns = since_start(s);
 	log_info(ALLOWED, "VTL2's kernel is on VMBus, version %u.%u", version >> 16,
@@ -190,6 +198,14 @@ static void on_event(void *ctx, uint32_t event_id)
 	log_info_rl(ALLOWED, "the paravisor reports event %u", event_id);
 }
 
+static void on_modified(void *ctx, bool ok, const char *json)
+{
+	struct session *s = ctx;
+
+	if (s->disk_ctl)
+		disk_ctl_modified(s->disk_ctl, ok, json && *json ? json : "no reason given");
+}
+
 static const struct get_host_ops get_ops = {
 	.connected = on_get,
 	.power_off = on_power_off,
@@ -198,6 +214,7 @@ static const struct get_host_ops get_ops = {
 	.crash = on_crash,
 	.triple_fault = on_triple_fault,
 	.event = on_event,
+	.modified = on_modified,
 };
 
 static void on_stop(void *ctx, uint32_t events)
@@ -247,11 +264,6 @@ static int check_cfg(struct session *s)
 		snprintf(s->rep->text, sizeof(s->rep->text), "%u processors: 1 to %u are possible",
 			 cfg->vps, SESSION_MAX_VPS);
 		return -EINVAL;
-	}
-	if (cfg->n_disks) {
-		snprintf(s->rep->text, sizeof(s->rep->text),
-			 "--disk: VTL2 cannot be given disks by this hvhost");
-		return -EOPNOTSUPP;
 	}
 	return 0;
 }
@@ -355,6 +367,42 @@ static int make_components(struct session *s)
 	return cfg.server ? ic_host_create(&cfg, &s->components) : 0;
 }
 
+static int modify_settings(void *ctx, const void *doc, size_t len)
+{
+	struct session *s = ctx;
+
+	return get_host_modify(s->get, doc, len, true);
+}
+
+static int make_disks(struct session *s)
+{
+	const struct session_cfg *cfg = s->cfg;
+	const struct disk_host_cfg dcfg = { .server = vmbus_host_server(s->part->vmbus),
+					    .loop = s->loop,
+					    .gm = s->part->host_gm,
+					    .pci = s->part->pci,
+					    .vps = cfg->vps,
+					    .opts = cfg->disks,
+					    .n = cfg->n_disks };
+	struct disk_ctl_cfg ccfg = {
+		.opts = cfg->disks, .vps = cfg->vps, .modify = modify_settings, .ctx = s
+	};
+	char why[200];
+	int r;
+
+	r = disk_host_create(&dcfg, &s->disks, why, sizeof(why));
+	if (r < 0)
+		snprintf(s->rep->text, sizeof(s->rep->text), "%s", why);
+	if (r < 0 || cfg->ctl_fd < 0)
+		return r;
+	ccfg.dh = s->disks;
+	r = disk_ctl_create(&ccfg, &s->disk_ctl);
+	if (r < 0)
+		return r;
+	s->verbs[1] = disk_ctl_verbs(s->disk_ctl);
+	return 0;
+}
+
 static void do_status(void *ctx, struct ctl_host *ch, unsigned argc, char **argv)
 {
 	const struct session *s = ctx;
@@ -391,6 +439,20 @@ static int make_control(struct session *s)
 	return ctl_host_create(s->loop, s->cfg->ctl_fd, s->verbs, ARRAY_SIZE(s->verbs), &s->ctl);
 }
 
+static int make_get(struct session *s, const struct get_host_cfg *base)
+{
+	struct get_host_cfg cfg = *base;
+	auto_free uint8_t *doc = NULL;
+	int r = 0;
+
+	if (s->disks)
+		r = disk_plan_settings(s->disks, s->cfg->vps, -1, &doc, &cfg.settings_len);
+	if (r < 0)
+		return r;
+	cfg.settings = doc;
+	return get_host_create(&cfg, &s->get);
+}
+
 static int make_devices(struct session *s)
 {
 	const struct session_cfg *cfg = s->cfg;
@@ -414,6 +476,8 @@ static int make_devices(struct session *s)
 		r = make_components(s);
 	if (r == 0)
 		r = pci_host_create(s->part, &s->part->pci);
+	if (r == 0)
+		r = make_disks(s);
 	if (r < 0)
 		return r;
 	gcfg.server = vmbus_host_server(s->part->vmbus);
@@ -422,7 +486,7 @@ static int make_devices(struct session *s)
 		gcfg.com_enabled[i] = cfg->com_in[i] >= 0 || cfg->com_out[i] >= 0;
 		gcfg.com_vmbus_redirector[i] = gcfg.com_enabled[i];
 	}
-	r = get_host_create(&gcfg, &s->get);
+	r = make_get(s, &gcfg);
 	if (r == 0)
 		r = make_control(s);
 	for (unsigned int i = 0; i < SESSION_COMS && r == 0; i++) {
@@ -538,6 +602,9 @@ static void stop_vps(struct session *s)
 static void tear_down(struct session *s)
 {
 	ctl_host_destroy(s->ctl);
+	disk_ctl_destroy(s->disk_ctl);
+	s->disk_ctl = NULL;
+	disk_host_destroy(s->disks);
 	for (unsigned int i = 0; i < SESSION_COMS; i++)
 		serial_host_destroy(s->serial[i]);
 	vsock_host_destroy(s->vsock);

@@ -73,6 +73,7 @@ START_TEST(the_text_gives_the_same_again)
 		"ram:1G,on=7,id=r",
 		"d,as=ide,dvd",
 		"virtio:keel-disk-3,later",
+		"g,size=8M,on=1",
 	};
 	char text[DISK_OPT_TEXT];
 
@@ -85,6 +86,7 @@ START_TEST(the_text_gives_the_same_again)
 		ck_assert_str_eq(a.id, b.id);
 		ck_assert_int_eq(a.as, b.as);
 		ck_assert_uint_eq(a.ram_bytes, b.ram_bytes);
+		ck_assert_uint_eq(a.size, b.size);
 		ck_assert(a.read_only == b.read_only && a.dvd == b.dvd && a.later == b.later);
 		ck_assert(a.has_controller == b.has_controller && a.controller == b.controller);
 	}
@@ -109,6 +111,8 @@ START_TEST(mistakes_are_named)
 		{ "f,on=-1", "0 to 15" },
 		{ "f,on=1x", "0 to 15" },
 		{ "f,size=3", "size=" },
+		{ "f,colour=3", "colour=" },
+		{ "f,size=", "size=" },
 		{ "ram:", "size" },
 		{ "ram:12345", "size" },
 		{ "ram:0", "size" },

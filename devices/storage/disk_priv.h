@@ -123,7 +123,7 @@ struct disk_part {
 	};
 	uint8_t step; /* 0 at first; the back end's own afterwards */
 	uint8_t retries; /* 0 at first */
-	uint8_t small[32]; /* memory for a command's parameters */
+	_Alignas(16) uint8_t small[32]; /* memory for a command's parameters */
 	/* private to disk_queue.c */
 	enum part_state state;
 	uint16_t status;

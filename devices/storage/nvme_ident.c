@@ -277,8 +277,10 @@ static uint16_t log_errors(struct nvme_ctrl *c, const struct nvme_sqe *sqe)
 {
 	uint16_t st = give_log(c, sqe, c->error, sizeof(c->error));
 
-	if (st == NVME_OK && !(sqe->cdw10 & NVME_LOG_RAE))
+	if (st == NVME_OK && !(sqe->cdw10 & NVME_LOG_RAE)) {
 		c->error_told = false;
+		c->bad_doorbell = 0; /* what came meanwhile is in the log */
+	}
 	return st;
 }
 

@@ -3,10 +3,10 @@
  * A command's memory: pieces of guest memory that nobody here looks into; copies are fault-safe
  * and every byte is copied once. Input: guest; thread: the queue's loop.
  */
-#include "scsi_priv.h"
+#include "scsi_data.h"
 
-#include "bug.h"
 #include "gmem.h"
+#include "scsi_priv.h"
 
 #include <errno.h>
 

@@ -9,6 +9,7 @@
 #include "list.h"
 #include "loop.h"
 #include "scsi.h"
+#include "scsi_data.h"
 #include "scsi_proto.h"
 
 struct scsi_slot;
@@ -107,19 +108,8 @@ void scsi_end_conflict(struct scsi_slot *s);
 
 /* ---- data ------------------------------------------------------------------------------------ */
 
-/* Copy between a private buffer and the command's memory, [off, off + len) of it. Returns: 0;
- * -EMSGSIZE (beyond its end, or the other direction); -EFAULT. */
-must_check int scsi_copy_in(const struct scsi_cmd *cmd, uint32_t off, void *ret_buf, size_t len);
-must_check int scsi_copy_out(const struct scsi_cmd *cmd, uint32_t off, const void *buf, size_t len);
-
 /* Answer with @len bytes, cut to the allocation length and to the guest's memory; ends it. */
 void scsi_reply(struct scsi_slot *s, const void *buf, uint32_t len, uint32_t alloc);
-
-/* Make the command's memory exactly @bytes long (it is not shorter). */
-void scsi_trim(struct scsi_cmd *cmd, uint32_t bytes);
-
-/* Room in the command's memory that may be used in this direction. */
-uint32_t scsi_room(const struct scsi_cmd *cmd, enum scsi_dir dir);
 
 /* ---- the disk -------------------------------------------------------------------------------- */
 

@@ -165,11 +165,6 @@ static struct scsi_queue *queue_alloc(struct scsi_unit *u, struct loop *loop, un
 
 	if (!q)
 		return NULL;
-	q->scratch = aligned_alloc(KEEL_PAGE_SIZE, SCSI_SCRATCH_BYTES);
-	if (!q->scratch) {
-		free(q);
-		return NULL;
-	}
 	q->u = u;
 	q->loop = loop;
 	q->depth = depth;
@@ -452,6 +447,13 @@ void scsi_scratch(struct scsi_slot *s, void (*next)(struct scsi_slot *s))
 {
 	struct scsi_queue *q = s->q;
 
+	/* Most queues never need it. */
+	if (!q->scratch)
+		q->scratch = aligned_alloc(KEEL_PAGE_SIZE, SCSI_SCRATCH_BYTES);
+	if (!q->scratch) {
+		scsi_end_nvme(s, NVME_COMMAND_INTERRUPTED); /* the guest tries again */
+		return;
+	}
 	s->next = next;
 	if (q->scratch_owner) {
 		list_add_tail(&q->scratch_waiters, &s->link);

@@ -369,19 +369,29 @@ int vmbus_server_create(const struct vmbus_server_cfg *cfg, struct vmbus_server 
 	s->next_id = 1;
 	list_init(&s->chans);
 	list_init(&s->held);
+	list_init(&s->kept);
 	gpadl_set_init(&s->gpadls, cfg->gm);
 	*ret_s = s;
 	return 0;
 }
 
+void vmbus_server_keep(struct vmbus_server *s, struct list *mem)
+{
+	list_add_tail(&s->kept, mem);
+}
+
 void vmbus_server_destroy(struct vmbus_server *s)
 {
+	struct list *mem;
+
 	if (!s)
 		return;
 	while (!list_empty(&s->chans))
 		vmbus_chan_destroy(container_of(s->chans.next, struct vmbus_chan, link));
 	gpadl_free_all(&s->gpadls);
 	held_drop(s);
+	while ((mem = list_pop(&s->kept)))
+		free(mem);
 	free(s);
 }
 

@@ -14,6 +14,7 @@
 
 #include "gmem.h"
 #include "guid.h"
+#include "list.h"
 #include "macros.h"
 #include "pipe.h"
 #include "vmbus_proto.h"
@@ -218,6 +219,10 @@ void vmbus_chan_bell(struct vmbus_chan *ch, struct loop *loop, struct loop_work 
 /* Answer to ops->retarget: no interrupt goes to the old VP any more. @ret_irq: the new one. Also
  * harmless while the channel closes. */
 void vmbus_chan_retarget_done(struct vmbus_chan *ch, struct vmbus_irq *ret_irq);
+
+/* Memory that a late signal may still name as its work (ops->bell): freed when the server is. The
+ * list element is the first member of something from malloc(). Owner's thread. */
+void vmbus_server_keep(struct vmbus_server *s, struct list *mem);
 
 /* A GPADL of this channel as page numbers, for devices that share more than rings. Returns the
  * number of pages (at most @cap are written); -ENOENT; -EBADMSG (several ranges). Owner's thread.

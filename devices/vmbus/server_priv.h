@@ -75,6 +75,7 @@ struct vmbus_server {
 	struct gpadl_set gpadls;
 	struct list held;
 	uint32_t n_held;
+	struct list kept; /* vmbus_server_keep() */
 	int (*tl_connect)(void *ctx, const struct guid *endpoint, const struct guid *service);
 	void *tl_ctx;
 };

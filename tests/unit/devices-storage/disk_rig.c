@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "disk_priv.h"
+#include "fake_ng.h"
 #include "gmem.h"
 #include "unit.h"
 
@@ -62,6 +63,22 @@ static void open_tight(struct rig *r)
 	};
 }
 
+/* The node is a directory's file of the right name; what it answers is made up. */
+static void open_nvme(struct rig *r)
+{
+	struct disk_nvme_cfg cfg = { .name = "nvme", .path = r->path[0] };
+	int fd;
+
+	fake_ng_reset(r->kind == RIG_NVME ? 5 : 1);
+	(void)snprintf(r->dir, sizeof(r->dir), "/tmp/keel-disk-XXXXXX");
+	ck_assert_ptr_nonnull(mkdtemp(r->dir));
+	(void)snprintf(r->path[0], sizeof(r->path[0]), "%s/ng99n7", r->dir);
+	fd = open(r->path[0], O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	ck_assert_int_ge(fd, 0);
+	(void)close(fd);
+	ck_assert_int_eq(disk_nvme_open(&cfg, &r->disk), 0);
+}
+
 static void open_kind(struct rig *r)
 {
 	switch (r->kind) {
@@ -89,6 +106,10 @@ static void open_kind(struct rig *r)
 	case RIG_FAULT:
 		open_ram(RIG_BYTES, 512, &r->inner);
 		ck_assert_int_eq(disk_fault_open(r->inner, &r->disk), 0);
+		return;
+	case RIG_NVME:
+	case RIG_NVME_SMALL:
+		open_nvme(r);
 		return;
 	case RIG_KINDS:
 		break;
@@ -119,6 +140,9 @@ void rig_fini(struct rig *r)
 	for (int i = 0; i < 3; i++)
 		if (r->path[i][0])
 			(void)unlink(r->path[i]);
+	if (r->dir[0])
+		(void)rmdir(r->dir);
+	fake_ng_free();
 }
 
 void rig_drain(struct rig *r)

@@ -16,6 +16,8 @@ enum rig_kind {
 	RIG_STRIPE, /* of three RAM disks */
 	RIG_STRIPE_FILES,
 	RIG_FAULT, /* that does nothing so far */
+	RIG_NVME, /* passthrough, to a node in this process */
+	RIG_NVME_SMALL, /* that takes 8 KiB at a time */
 	RIG_EPOLL, /* a file, and a loop without io_uring */
 	RIG_KINDS,
 };
@@ -29,7 +31,7 @@ struct rig {
 	struct disk *inner; /* of RIG_FAULT; no reference */
 	struct disk_queue *q;
 	struct disk_info info;
-	char path[3][64]; /* of files, "" = unused */
+	char path[3][64], dir[32]; /* of files, "" = unused */
 };
 
 /* Make the disk, a loop and a queue of this depth. Fails the test when that fails. */

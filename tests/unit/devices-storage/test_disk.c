@@ -5,6 +5,7 @@
 
 #include "disk_priv.h"
 #include "disk_rig.h"
+#include "fake_ng.h"
 #include "unit.h"
 
 #define DEPTH 24u
@@ -175,7 +176,8 @@ static void check_counters(void)
 		ck_assert_uint_eq(stat_of(DISK_N_DIRECT_BYTES), 0);
 	else
 		ck_assert_uint_gt(stat_of(DISK_N_DIRECT), 50);
-	if (copies || rig.kind == RIG_TIGHT)
+	ck_assert_uint_eq(fake_ng.violations, 0);
+	if (copies || rig.kind == RIG_TIGHT || rig.kind == RIG_NVME)
 		ck_assert_uint_gt(stat_of(DISK_N_BOUNCED), 50);
 	if (rig.kind == RIG_RAM || rig.kind == RIG_FILE || rig.kind == RIG_FAULT)
 		ck_assert_uint_eq(stat_of(DISK_N_BOUNCED), 0);
@@ -256,7 +258,8 @@ START_TEST(ends_of_the_disk)
 	ck_assert_uint_eq(rig_rw(&rig, DISK_READ, n - 1, buf, 1, 0), NVME_OK);
 	ck_assert(buf[0] == 0 && memcmp(buf, buf + 1, rig.info.block_size - 1) == 0);
 	req = (struct disk_req){ .op = DISK_PR_IN };
-	ck_assert_uint_eq(rig_do(&rig, &req), NVME_INVALID_OPCODE);
+	ck_assert_uint_eq(rig_do(&rig, &req),
+			  rig.info.reservations ? NVME_INVALID_FIELD : NVME_INVALID_OPCODE);
 	rig_fini(&rig);
 }
 END_TEST

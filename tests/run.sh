@@ -10,6 +10,7 @@
 BOOTS=25
 POWERCUTS=2
 SCALE=100
+LONG=
 ONLY=
 LANES=()
 OUT=$BUILD/test-results
@@ -119,7 +120,7 @@ main_test() {
 		--only) ONLY=${2:?}; shift ;;
 		--boots) BOOTS=${2:?}; shift ;;
 		--power-cuts) POWERCUTS=${2:?}; shift ;;
-		--long) BOOTS=300 POWERCUTS=300 SCALE=1000 ;;
+		--long) LONG=1 BOOTS=300 POWERCUTS=300 SCALE=1000 ;;
 		*) die "unknown option $1; see ./keel test --help" ;;
 		esac
 		shift

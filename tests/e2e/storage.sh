@@ -233,6 +233,12 @@ case_powercut() {
 	printf '%d power cuts, nothing acknowledged was lost\n' "$1" | tee -a "$OUT/figures.txt"
 }
 
+# Thousands of processes that are killed while they write, each with one of two disks.
+case_powercut_process() {
+	KEEL_POWER_CUTS=3000 "$TEST_DIR/tests/unit/test_storage_powercut_$1" | tee "$CASE_DIR/out" | tail -n 5
+	grep -h 'none lost' "$CASE_DIR/out" | tee -a "$OUT/figures.txt"
+}
+
 e2e_storage() {
 	run_case e2e/disk_boot_1 case_disk_boot 1
 	run_case e2e/disk_front_door case_disk_front_door
@@ -242,4 +248,7 @@ e2e_storage() {
 	run_case e2e/disk_hot case_disk_hot
 	run_case e2e/disk_crash case_disk_crash
 	run_case e2e/powercut case_powercut "$POWERCUTS"
+	[ -n "$LONG" ] || return 0
+	run_case long/powercut_cache case_powercut_process cache
+	run_case long/powercut_file case_powercut_process file
 }

@@ -11,6 +11,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 struct disk {
 	pthread_mutex_t lock; /* protects: everything but the queues' lists */
@@ -25,6 +26,9 @@ struct disk {
 	struct list queues;
 	void (*watch)(void *ctx);
 	void *watch_ctx;
+	int medium; /* -1: none */
+	bool *dirty; /* of each block: the medium has something else */
+	unsigned whim;
 };
 
 struct disk_queue {
@@ -65,8 +69,18 @@ struct disk *fake_disk(uint64_t blocks, uint32_t block_size)
 		.write_zeroes = true,
 	};
 	d->refs = 1;
+	d->medium = -1;
 	list_init(&d->queues);
 	return d;
+}
+
+void fake_disk_medium(struct disk *d, int fd)
+{
+	const size_t bytes = d->info.blocks * d->info.block_size;
+
+	d->medium = fd;
+	d->dirty = calloc(d->info.blocks, sizeof(*d->dirty));
+	BUG_ON(!d->dirty || pread(fd, d->data, bytes, 0) != (ssize_t)bytes);
 }
 
 void fake_disk_set_info(struct disk *d, const struct disk_info *info)
@@ -145,6 +159,36 @@ unsigned fake_disk_refs(struct disk *d)
 	return n;
 }
 
+/* ---- the medium behind the cache --------------------------------------------------------- */
+
+static void write_back(struct disk *d, uint64_t lba)
+{
+	const size_t size = d->info.block_size;
+
+	BUG_ON(pwrite(d->medium, fake_disk_data(d, lba), size, (off_t)(lba * size)) !=
+	       (ssize_t)size);
+	d->dirty[lba] = false;
+}
+
+/* After @req has changed the contents. One block in 16 is written back without being asked for. */
+static void persist(struct disk *d, const struct disk_req *req)
+{
+	const bool changes =
+		req->op == DISK_WRITE || req->op == DISK_UNMAP || req->op == DISK_WRITE_ZEROES;
+
+	if (d->medium < 0)
+		return;
+	for (uint64_t i = 0; changes && i < req->blocks; i++) {
+		d->dirty[req->lba + i] = true;
+		if ((req->flags & DISK_FUA) || d->whim++ % 16 == 0)
+			write_back(d, req->lba + i);
+	}
+	for (uint64_t i = 0; req->op == DISK_FLUSH && i < d->info.blocks; i++) {
+		if (d->dirty[i])
+			write_back(d, i);
+	}
+}
+
 /* ---- what requests do ------------------------------------------------------------------------ */
 
 static uint16_t move(struct disk *d, const struct disk_req *req)
@@ -215,6 +259,8 @@ static void finish(struct disk_queue *q, struct disk_req *req)
 		req->status = d->fail_status;
 	} else {
 		req->status = valid(d, req) ? perform(d, req) : NVME_LBA_OUT_OF_RANGE;
+		if (req->status == NVME_OK)
+			persist(d, req);
 	}
 	d->busy--;
 	q->busy--;
@@ -368,6 +414,9 @@ void disk_put(struct disk *d)
 	if (!last)
 		return;
 	BUG_ON(pthread_mutex_destroy(&d->lock));
+	if (d->medium >= 0)
+		(void)close(d->medium);
+	free(d->dirty);
 	free(d->data);
 	free(d);
 }

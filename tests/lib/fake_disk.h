@@ -40,6 +40,13 @@ unsigned fake_disk_total(struct disk *d);
 unsigned fake_disk_log(struct disk *d, const struct fake_disk_seen **ret_log);
 void fake_disk_forget(struct disk *d);
 
+/*
+ * The file @fd is the medium and the contents a volatile cache before it, filled from it now: what
+ * is flushed or written with FUA gets to the medium, and some of the rest, at the cache's whim. So
+ * the end of the process is a power cut. Takes over @fd.
+ */
+void fake_disk_medium(struct disk *d, int fd);
+
 /* The contents. */
 uint8_t *fake_disk_data(struct disk *d, uint64_t lba);
 unsigned fake_disk_refs(struct disk *d);

@@ -11,7 +11,6 @@ says 'nsze'
 check 'namespaces' nvme list-ns "/dev/$CTRL"
 says '0x1'
 check 'namespace descriptors' nvme ns-descs "/dev/$NS"
-check 'controller registers' nvme show-regs "/dev/$CTRL" -H
 for page in error-log smart-log fw-log changed-ns-list-log effects-log; do
 	check "log page: $page" nvme "$page" "/dev/$CTRL"
 done

@@ -46,7 +46,7 @@ struct scsi_unit {
 	char name[64];
 	struct disk *disk; /* of a drive: the present medium, NULL = none; see scsi_dvd.c */
 	uint8_t id[16];
-	/* protects: queues, disk, past, and of each queue next_dq; rank: outside the disks' */
+	/* protects: queues, past, and a drive's disk and state; rank: outside the disks' */
 	pthread_mutex_t lock;
 	uint64_t past[SCSI_N_COUNTERS]; /* of queues that are gone */
 	struct list queues;
@@ -75,8 +75,7 @@ struct scsi_queue {
 	struct scsi_unit *u;
 	struct loop *loop;
 	struct disk_queue *dq; /* NULL: no medium */
-	struct disk_queue *next_dq; /* takes its place when nothing is in flight; unit's lock */
-	atomic_bool swap; /* next_dq is meant; written under the unit's lock */
+	atomic_bool swap; /* the unit's disk is another one now; written under the unit's lock */
 	bool pumping;
 	unsigned depth, busy;
 	_Atomic uint64_t count[SCSI_N_COUNTERS]; /* written by the loop's thread */
@@ -136,6 +135,25 @@ void scsi_pr_in(struct scsi_slot *s, const struct disk_info *info);
 void scsi_pr_out(struct scsi_slot *s, const struct disk_info *info);
 void scsi_request_sense(struct scsi_slot *s);
 
+/* A drive's medium in its own blocks; 0 = there is none. */
+struct scsi_dvd_state {
+	uint32_t blocks;
+	bool tray_open;
+};
+#define DVD_BLOCK 2048u
+
+/* What MMC commands tell about the drive and its medium (scsi_mmc.c). */
+void scsi_mmc_get_configuration(struct scsi_slot *s, const struct scsi_dvd_state *st);
+void scsi_mmc_read_toc(struct scsi_slot *s, const struct scsi_dvd_state *st);
+void scsi_mmc_mode_sense(struct scsi_slot *s, const struct scsi_dvd_state *st);
+void scsi_mmc_read_track_info(struct scsi_slot *s, const struct scsi_dvd_state *st);
+void scsi_mmc_read_disc_info(struct scsi_slot *s, const struct scsi_dvd_state *st);
+void scsi_mmc_read_structure(struct scsi_slot *s, const struct scsi_dvd_state *st);
+void scsi_mmc_get_performance(struct scsi_slot *s, const struct scsi_dvd_state *st);
+void scsi_mmc_mechanism_status(struct scsi_slot *s, const struct scsi_dvd_state *st);
+void scsi_mmc_buffer_capacity(struct scsi_slot *s, const struct scsi_dvd_state *st);
+void scsi_mmc_set_streaming(struct scsi_slot *s, const struct scsi_dvd_state *st);
+
 /* A disk's unit. */
 struct scsi_disk_unit {
 	struct scsi_unit u;
@@ -171,6 +189,13 @@ struct scsi_range {
 	uint32_t blocks;
 };
 struct scsi_range scsi_cdb_range(const uint8_t *cdb);
+
+/* Has the medium changed, and this queue still has the old one? */
+static inline bool scsi_medium_moved(const struct scsi_queue *q)
+{
+	/* Pairs with the release of whoever changed it. */
+	return atomic_load_explicit(&q->swap, memory_order_acquire);
+}
 
 /* Lengths in CDBs. */
 static inline uint16_t scsi_cdb16(const struct scsi_slot *s, unsigned at)

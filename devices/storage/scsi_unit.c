@@ -205,22 +205,41 @@ int scsi_queue_create(struct scsi_unit *u, struct loop *loop, unsigned depth,
 	return 0;
 }
 
-/* A drive's new medium: this queue leaves the old one when nothing is in flight. */
+/* A path to a medium that has gone; not closed inside the end of its last request. */
+struct leaving {
+	struct loop_work work;
+	struct disk_queue *dq;
+};
+
+static void close_leaving(void *ctx)
+{
+	struct leaving *lv = ctx;
+
+	disk_queue_destroy(lv->dq);
+	free(lv);
+}
+
+/* A drive's other medium: this queue leaves the old one when nothing is in flight. Without memory
+ * for a path to the new one the drive is as good as empty. */
 static void try_swap(struct scsi_queue *q)
 {
-	struct disk_queue *old = NULL;
+	struct scsi_unit *u = q->u;
+	struct leaving *lv;
 
 	if (q->busy)
 		return; /* the last command's end tries again */
-	(void)pthread_mutex_lock(&q->u->lock);
-	if (atomic_load_explicit(&q->swap, memory_order_relaxed)) {
-		old = q->dq;
-		q->dq = q->next_dq;
-		q->next_dq = NULL;
-		atomic_store_explicit(&q->swap, false, memory_order_relaxed);
-	}
-	(void)pthread_mutex_unlock(&q->u->lock);
-	disk_queue_destroy(old);
+	lv = calloc(1, sizeof(*lv));
+	if (!lv)
+		return; /* the next command tries again */
+	lv->work = (struct loop_work){ .fn = close_leaving, .ctx = lv };
+	lv->dq = q->dq;
+	loop_post(q->loop, &lv->work);
+	(void)pthread_mutex_lock(&u->lock);
+	atomic_store_explicit(&q->swap, false, memory_order_relaxed);
+	q->dq = NULL;
+	if (u->disk && disk_queue_create(u->disk, q->loop, q->depth, &q->dq) < 0)
+		q->dq = NULL;
+	(void)pthread_mutex_unlock(&u->lock);
 }
 
 void scsi_queue_destroy(struct scsi_queue *q)
@@ -237,7 +256,6 @@ void scsi_queue_destroy(struct scsi_queue *q)
 		u->past[i] += atomic_load_explicit(&q->count[i], memory_order_relaxed);
 	(void)pthread_mutex_unlock(&u->lock);
 	disk_queue_destroy(q->dq);
-	disk_queue_destroy(q->next_dq);
 	queue_free(q);
 	scsi_unit_put(u);
 }
@@ -255,18 +273,12 @@ unsigned scsi_queue_busy(const struct scsi_queue *q)
 
 /* ---- a command's way ------------------------------------------------------------------------- */
 
-/* Has the medium changed? Acquire pairs with scsi_dvd_change_medium(). */
-static bool wants_swap(struct scsi_queue *q)
-{
-	return atomic_load_explicit(&q->swap, memory_order_acquire);
-}
-
 int scsi_exec(struct scsi_queue *q, struct scsi_cmd *cmd)
 {
 	struct scsi_slot *s;
 	struct list *l;
 
-	if (wants_swap(q))
+	if (scsi_medium_moved(q))
 		try_swap(q);
 	l = list_pop(&q->free);
 	if (!l)
@@ -322,7 +334,7 @@ static void end(struct scsi_slot *s)
 		q->scratch_owner = NULL;
 	list_add_tail(&q->free, &s->link);
 	pump(q);
-	if (wants_swap(q))
+	if (scsi_medium_moved(q))
 		try_swap(q);
 	cmd->done(cmd);
 }

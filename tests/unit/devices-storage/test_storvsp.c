@@ -38,8 +38,10 @@ static struct scsi_unit *unit(struct disk *d)
 
 static void begin(unsigned vps, const struct storvsp_cfg *cfg)
 {
-	const struct storvsp_wiring w = (sg_init(&g, vps), sg_wiring(&g));
+	struct storvsp_wiring w;
 
+	sg_init(&g, vps);
+	w = sg_wiring(&g);
 	ck_assert_int_eq(storvsp_create(cfg, &w, &stv), 0);
 	disk = fake_disk(1u << 16, 512);
 	ck_assert_int_eq(storvsp_attach(stv, 0, 0, unit(disk)), 0);
@@ -853,11 +855,13 @@ END_TEST
 START_TEST(ide)
 {
 	struct storvsp_cfg cfg = base_cfg;
-	const struct storvsp_wiring w = (sg_init(&g, 1), sg_wiring(&g));
+	struct storvsp_wiring w;
 	const struct guid kind = STORVSP_IDE_GUID;
 	struct sg_chan *c;
 	struct storvsp_srb srb;
 
+	sg_init(&g, 1);
+	w = sg_wiring(&g);
 	cfg.ide = true;
 	cfg.ide_path = 1;
 	cfg.ide_target = 1;

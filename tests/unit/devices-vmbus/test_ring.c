@@ -5,6 +5,8 @@
 #include "vmbus_proto.h"
 
 #include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -519,10 +521,81 @@ START_TEST(bystander_sees_who_is_owed_a_signal)
 }
 END_TEST
 
+/* A peer on another processor that writes whatever it likes, wherever it likes. */
+static atomic_bool vandal_stop;
+
+static void *vandal(void *arg)
+{
+	static const uint8_t words[] = { VMRING_IN, VMRING_OUT, VMRING_INTERRUPT_MASK,
+					 VMRING_PENDING_SEND };
+	uint32_t x = 1;
+
+	(void)arg;
+	while (!atomic_load(&vandal_stop)) {
+		x = x * 1664525 + 1013904223;
+		/* Mostly plausible: small types and lengths, aligned indices. */
+		if (x & 0x80000000)
+			__atomic_store_n((uint32_t *)(void *)(sh.ctl + words[x >> 8 & 3]),
+					 (x >> 12) % SIZE & ~7u, __ATOMIC_RELAXED);
+		else
+			__atomic_store_n((uint32_t *)(void *)ring_byte((x >> 12) % SIZE & ~7u),
+					 (x >> 4 & 0xf) << 16 | (x & 3) | 8, __ATOMIC_RELAXED);
+	}
+	return NULL;
+}
+
+START_TEST(packets_that_change_while_read)
+{
+	unsigned int got = 0, put_n = 0, failed = 0;
+	uint8_t buf[512];
+	struct ring_pkt pkt;
+	pthread_t thread;
+	bool signal;
+
+	both_ends();
+	atomic_store(&vandal_stop, false);
+	ck_assert_int_eq(pthread_create(&thread, NULL, vandal, NULL), 0);
+	for (unsigned int i = 0; i < 40000; i++) {
+		int r = get(buf, sizeof(buf), &pkt);
+
+		if (r == 0) {
+			got++;
+			ck_assert_uint_le(pkt.len, sizeof(buf));
+			ck_assert_uint_le(pkt.data_off, pkt.len);
+			r = ring_in_commit(&ri, &signal);
+		}
+		if (r == 0 || r == -EAGAIN)
+			r = ring_in_arm(&ri);
+		if (r < 0) {
+			ck_assert(r == -EBADMSG);
+			ck_assert_int_eq(get(buf, sizeof(buf), &pkt), -EBADMSG);
+			failed++;
+		}
+		r = put(buf, i % sizeof(buf), i);
+		if (r == 0) {
+			put_n++;
+			r = ring_out_commit(&ro, &signal);
+		} else if (r == -EAGAIN) {
+			r = ring_out_want(&ro, i % sizeof(buf));
+		}
+		ck_assert(r >= 0 || r == -EBADMSG);
+		if (ri.failed && ring_in_init(&ri, &ri.mem) < 0)
+			ri.failed = true;
+		if (ro.failed && ring_out_init(&ro, &ro.mem) < 0)
+			ro.failed = true;
+	}
+	atomic_store(&vandal_stop, true);
+	ck_assert_int_eq(pthread_join(thread, NULL), 0);
+	ck_assert_uint_gt(put_n, 0);
+	ck_assert_uint_gt(got + failed, 0);
+}
+END_TEST
+
 UNIT_MAIN("devices/vmbus/ring", packet_bytes, packets_survive_the_wrap, never_fills_completely,
 	  largest_packet, signals_only_on_empty_and_unmasked,
 	  space_signal_once_when_the_wish_is_met, hostile_indices_fail_the_ring,
 	  peer_that_reads_ahead_fails_the_ring, init_refuses_bad_indices_and_sizes,
 	  hostile_packet_headers, pipe_keeps_message_lengths, pipe_full_then_room,
 	  pipe_rearms_a_mask_it_did_not_close, pipe_hostile_headers, gpa_direct_in_one_copy,
-	  batch_has_one_index_update_and_one_signal, bystander_sees_who_is_owed_a_signal)
+	  batch_has_one_index_update_and_one_signal, bystander_sees_who_is_owed_a_signal,
+	  packets_that_change_while_read)

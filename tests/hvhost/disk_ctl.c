@@ -11,15 +11,20 @@
 #include "cleanup.h"
 #include "disk_plan.h"
 #include "log.h"
+#include "loop.h"
 #include "opts.h"
 
 #define LOG_AREA "disk-ctl"
+
+#define ANSWER_MS 20000u
+#define NS_PER_MS 1000000ull
 
 struct disk_ctl {
 	struct disk_ctl_cfg cfg;
 	struct ctl_host *waiting; /* for the paravisor's answer about disk `unit` */
 	unsigned unit;
 	bool adding;
+	struct loop_timer late;
 };
 
 /* --- faults ----------------------------------------------------------------------------------- */
@@ -204,6 +209,18 @@ static void wait_for_it(struct disk_ctl *dc, struct ctl_host *ch, unsigned i, bo
 	dc->waiting = ch;
 	dc->unit = i;
 	dc->adding = adding;
+	loop_timer_arm(&dc->late, loop_now_ns() + dc->cfg.answer_ms * NS_PER_MS);
+}
+
+/* The disk stays where it is: nobody knows what VTL0 sees. */
+static void on_late(void *ctx)
+{
+	struct disk_ctl *dc = ctx;
+	struct ctl_host *ch = dc->waiting;
+
+	dc->waiting = NULL;
+	remember(dc, dc->unit);
+	ctl_host_error(ch, "the paravisor does not answer");
 }
 
 static void no_settings(struct ctl_host *ch, int r)
@@ -217,9 +234,10 @@ void disk_ctl_modified(struct disk_ctl *dc, bool ok, const char *text)
 	struct ctl_host *ch = dc->waiting;
 	int r = 0;
 
-	dc->waiting = NULL;
 	if (!ch)
 		return;
+	dc->waiting = NULL;
+	loop_timer_cancel(&dc->late);
 	/* What VTL0 uses no more goes; what it did not get goes again. */
 	if (dc->adding != ok)
 		r = disk_host_remove(dc->cfg.dh, dc->unit);
@@ -421,11 +439,16 @@ int disk_ctl_create(const struct disk_ctl_cfg *cfg, struct disk_ctl **ret_dc)
 	if (!dc)
 		return -ENOMEM;
 	dc->cfg = *cfg;
+	if (!dc->cfg.answer_ms)
+		dc->cfg.answer_ms = ANSWER_MS;
+	loop_timer_init(&dc->late, cfg->loop, on_late, dc);
 	*ret_dc = dc;
 	return 0;
 }
 
 void disk_ctl_destroy(struct disk_ctl *dc)
 {
+	if (dc)
+		loop_timer_cancel(&dc->late);
 	free(dc);
 }

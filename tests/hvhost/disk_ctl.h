@@ -14,12 +14,14 @@
 #include "macros.h"
 
 struct disk_ctl;
-struct get_host;
+struct loop;
 
 struct disk_ctl_cfg {
 	struct disk_host *dh;
 	struct disk_opt *opts; /* what the next session begins with: `later` follows */
 	uint32_t vps;
+	struct loop *loop;
+	uint32_t answer_ms; /* how long the paravisor may take; 0 = 20 s */
 	/* As get_host_modify(). */
 	int (*modify)(void *ctx, const void *doc, size_t len);
 	void *ctx;

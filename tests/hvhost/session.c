@@ -384,9 +384,11 @@ static int make_disks(struct session *s)
 					    .vps = cfg->vps,
 					    .opts = cfg->disks,
 					    .n = cfg->n_disks };
-	struct disk_ctl_cfg ccfg = {
-		.opts = cfg->disks, .vps = cfg->vps, .modify = modify_settings, .ctx = s
-	};
+	struct disk_ctl_cfg ccfg = { .opts = cfg->disks,
+				     .vps = cfg->vps,
+				     .loop = s->loop,
+				     .modify = modify_settings,
+				     .ctx = s };
 	char why[200];
 	int r;
 

@@ -65,7 +65,7 @@ static void setup(const char *const *texts)
 {
 	struct vmbus_host_cfg vcfg = { .vps = VPS, .synic = &synic };
 	struct disk_host_cfg dcfg = { .vps = VPS, .opts = opts };
-	struct disk_ctl_cfg ccfg = { .opts = opts, .vps = VPS, .modify = modify };
+	struct disk_ctl_cfg ccfg = { .opts = opts, .vps = VPS, .modify = modify, .answer_ms = 50 };
 
 	for (; texts[dcfg.n]; dcfg.n++)
 		ck_assert_msg(disk_opt_parse(texts[dcfg.n], dcfg.n, &opts[dcfg.n], why,
@@ -83,6 +83,7 @@ static void setup(const char *const *texts)
 	dcfg.pci = pci;
 	ck_assert_msg(disk_host_create(&dcfg, &dh, why, sizeof(why)) == 0, "%s", why);
 	ccfg.dh = dh;
+	ccfg.loop = loop;
 	ck_assert_int_eq(disk_ctl_create(&ccfg, &dc), 0);
 	verbs[0] = disk_ctl_verbs(dc);
 	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, sv), 0);
@@ -320,6 +321,29 @@ START_TEST(what_the_paravisor_refuses)
 }
 END_TEST
 
+START_TEST(a_paravisor_that_does_not_answer)
+{
+	static const char *const texts[] = { "ram:1M,id=a", "ram:1M,id=b,later", NULL };
+	const char *text;
+
+	setup(texts);
+	ck_assert_str_eq(ask("disk-add b"), "");
+	do {
+		text = answer();
+	} while (!*text);
+	ck_assert_str_eq(text, "error the paravisor does not answer\n");
+	ck_assert(there(1));
+	ck_assert(!opts[1].later);
+	/* Too late. */
+	disk_ctl_modified(dc, false, "no");
+	ck_assert_str_eq(answer(), "");
+	ck_assert(there(1));
+	/* The session ends while something waits. */
+	ck_assert_str_eq(ask("disk-remove b"), "");
+	teardown();
+}
+END_TEST
+
 START_TEST(surprises)
 {
 	static const char *const texts[] = { "ram:1M,id=a", "ram:1M,id=b,on=1", "ram:1M,id=c,on=1",
@@ -433,5 +457,5 @@ END_TEST
 
 UNIT_MAIN("hvhost/disk_ctl", each_disk_has_its_controller, disks_share_controllers,
 	  settings_say_where_they_are, without_disks_nothing_is_said, a_disk_that_comes_and_goes,
-	  what_the_paravisor_refuses, surprises, an_ejection_nobody_answers, sizes,
-	  faults_are_understood, faults_that_make_no_sense)
+	  what_the_paravisor_refuses, a_paravisor_that_does_not_answer, surprises,
+	  an_ejection_nobody_answers, sizes, faults_are_understood, faults_that_make_no_sense)

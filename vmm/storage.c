@@ -28,7 +28,7 @@ static void on_disk_change(void *ctx)
 	struct ctrl *c = ctx;
 
 	c->st->n_disk_changes++;
-	log_info(ALLOWED, "a disk of controller %08x changed", c->instance.d1);
+	log_info_rl(ALLOWED, "a disk of controller %08x changed", c->instance.d1);
 }
 
 void slot_watch(struct ctrl *c, struct slot *s, bool on)
@@ -205,7 +205,7 @@ static void answer(struct storage *st, void (*done)(void *ctx, int err, const ch
 
 	if (r == 0) {
 		st->n_modified++;
-		log_info(ALLOWED, "VTL2 settings modified");
+		log_info_rl(ALLOWED, "VTL2 settings modified");
 	} else {
 		st->n_refused++;
 		log_warn_rl(ALLOWED, "VTL2 settings not modified: %s: %s (%d)", err->id, err->text,

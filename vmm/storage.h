@@ -50,8 +50,9 @@ must_check int storage_create(const struct storage_cfg *cfg, const void *raw, si
 must_check int storage_modify(struct storage *st, const void *raw, size_t len,
 			      void (*done)(void *ctx, int err, const char *json), void *ctx);
 
-/* VTL0 does not run, its VPs' threads serve their loops still. Runs the control loop until all
- * requests have ended. Accepts NULL. */
+/* VTL0 does not run and the server was reset, because nobody is there to let go of channels; the
+ * threads of its VPs serve their loops still. Runs the control loop until all requests have ended.
+ * Accepts NULL. */
 void storage_destroy(struct storage *st);
 
 /* Settings, controllers, units, disks. */

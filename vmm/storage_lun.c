@@ -33,13 +33,13 @@ static int open_disk(const struct storage *st, const struct hostdev *hd, bool re
 					    .bounce = st->cfg.bounce };
 	int r = hd->nvme_path[0] ? disk_nvme_open(&nvme, ret_d) : -EOPNOTSUPP;
 
-	if (r != -EOPNOTSUPP)
+	if (r != -EOPNOTSUPP && r != -ENOTTY)
 		return r;
 	if (hd->nvme_path[0])
-		log_warn(ALLOWED, "%s: no passthrough, used as a block device", hd->block_name);
+		log_warn_rl(ALLOWED, "%s: no passthrough, used as a block device", hd->block_name);
 	r = hostdev_set_up(&st->cfg.roots, hd);
 	if (r)
-		log_warn(ALLOWED, "%s: scheduling stays as it is (%d)", hd->block_name, r);
+		log_warn_rl(ALLOWED, "%s: scheduling stays as it is (%d)", hd->block_name, r);
 	return disk_file_open(&file, ret_d);
 }
 
@@ -97,8 +97,8 @@ int lun_acquire(const struct storage *st, struct lun_parts *p, struct vtl2s_erro
 		if (r == -EAGAIN || !p->lun->is_dvd ||
 		    strcmp(ret_err->id, "Underhill.StorageCannotOpenVtl2Device") != 0)
 			return r;
-		log_warn(ALLOWED, "DVD at %u/%u stays empty: %s", p->lun->channel, p->lun->location,
-			 ret_err->text);
+		log_warn_rl(ALLOWED, "DVD at %u/%u stays empty: %s", p->lun->channel,
+			    p->lun->location, ret_err->text);
 		lun_release(p);
 		p->no_medium = true;
 	}

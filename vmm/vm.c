@@ -18,6 +18,7 @@
 #include "regs.h"
 #include "timeline.h"
 #include "vm_memory.h"
+#include "vm_storage.h"
 
 #define LOG_AREA "vm"
 
@@ -483,6 +484,8 @@ static int start_vtl0(struct vm *vm)
 		r = load_vtl0(vm);
 	if (r == 0)
 		r = start_vps(vm);
+	if (r == 0)
+		r = vm_storage_start(vm);
 	if (r)
 		return r;
 	relay_host(vm);
@@ -528,6 +531,7 @@ int vm_start(struct vm *vm)
 
 void vm_stop(struct vm *vm)
 {
+	vm_storage_stop(vm);
 	vps_stop(vm->vps);
 	vm->vps = NULL;
 	vm_pause_fini(&vm->pause);

@@ -26,6 +26,8 @@
 #include "vps.h"
 #include "vtl0_config.h"
 
+struct storage;
+
 /* What VTL0 asked for; the first request wins. */
 enum vm_end { VM_END_NONE, VM_END_POWER_OFF, VM_END_RESET, VM_END_HIBERNATE, VM_END_FAILED };
 
@@ -67,6 +69,8 @@ struct vm {
 
 	struct vmbus_vtl0 *vmbus; /* what VTL0's hypercalls for channels reach */
 	struct host_relay relay;
+
+	struct storage *storage; /* VTL0's disks */
 
 	struct vcpu_env env;
 	struct load_regs bsp_regs;

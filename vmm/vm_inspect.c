@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "inspect.h"
+#include "storage.h"
 #include "timeline.h"
 #include "vm.h"
 
@@ -390,6 +391,8 @@ void vm_inspect(struct inspect *in, const void *obj)
 	if (vm->vmbus)
 		inspect_dir(in, SENS_UNSPEC, "vmbus", vmbus_vtl0_inspect, vm->vmbus);
 	inspect_dir(in, SENS_UNSPEC, "vmbus_relay", host_relay_inspect, &vm->relay);
+	if (vm->storage)
+		inspect_dir(in, SENS_UNSPEC, "storage", storage_inspect, vm->storage);
 	if (vm->machine)
 		devices_inspect(in, vm);
 }

@@ -35,15 +35,17 @@ static uint64_t count_child(const struct bench_work *work, unsigned int rounds)
 		return 0;
 	while (ptrace(PTRACE_SINGLESTEP, pid, NULL, NULL) == 0 && waitpid(pid, &status, 0) == pid &&
 	       WIFSTOPPED(status))
-		steps++;
+		steps += !work->counting || *work->counting;
 	return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? steps : 0;
 }
 
 double bench_instructions(const struct bench_work *work)
 {
-	uint64_t few = count_child(work, FEW), many = count_child(work, MANY);
+	const unsigned int n_few = work->many ? work->few : FEW,
+			   n_many = work->many ? work->many : MANY;
+	uint64_t few = count_child(work, n_few), many = count_child(work, n_many);
 
-	return few && many > few ? (double)(many - few) / (MANY - FEW) : 0;
+	return few && many > few ? (double)(many - few) / (n_many - n_few) : 0;
 }
 
 uint64_t bench_now_ns(void)

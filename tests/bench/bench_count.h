@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -13,6 +14,9 @@ struct bench_work {
 	void (*prepare)(const void *ctx); /* in the child, not counted */
 	void (*run)(const void *ctx, unsigned int rounds);
 	const void *ctx;
+	const volatile bool *counting; /* in memory shared with the child: only what runs while it
+					* is set is counted; NULL: everything */
+	unsigned few, many; /* numbers of rounds; 0 = some that suit work of 10000 instructions */
 };
 
 /* Instructions per round; 0 when this machine does not let a child be traced. */

@@ -6,6 +6,8 @@
 
 # shellcheck source=keel
 . "$(dirname -- "${BASH_SOURCE[0]}")/../../keel"
+# shellcheck source=tests/bench/storage.sh
+. "$ROOT/tests/bench/storage.sh"
 
 # What OpenHCL's release image for x64 uses with 2 VPs, as published with its memory tests.
 ANCHOR_USED_KIB=39482
@@ -15,6 +17,7 @@ PORTS=61440
 usage_bench() {
 	cat <<-'EOT'
 	usage: ./keel bench [--output FILE]
+	       ./keel bench storage [options]     disk requests; see ./keel bench storage --help
 
 	Measure and print: user-mode instructions and nanoseconds per exit inside the daemon (scripted VP,
 	native), the cost of log statements and of a full inspect with 4 VPs, exits per second end to end,
@@ -109,4 +112,9 @@ main_bench() {
 	say "written to $out"
 }
 
-main_bench "$@"
+if [ "${1:-}" = storage ]; then
+	shift
+	main_storage "$@"
+else
+	main_bench "$@"
+fi

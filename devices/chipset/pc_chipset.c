@@ -38,12 +38,12 @@ struct port_range {
 	uint16_t len;
 };
 
-/* Looked for by guests, never there: I/O delay, game port, VMware backdoor, PCI configuration, ISA
- * DMA page register. */
+/* Looked for by guests, never there: I/O delay, game port, VMware backdoor, ISA DMA page register.
+ */
 static const struct port_range always_missing[] = {
-	{ 0xed, 1 },  { 0x201, 1 }, { 0x5658, 2 }, { 0xcf8, 1 },
-	{ 0xcfa, 2 }, { 0xcfc, 4 }, { 0x87, 1 },
+	{ 0xed, 1 }, { 0x201, 1 }, { 0x5658, 2 }, { 0xcfa, 2 }, { 0x87, 1 },
 };
+static const struct port_range pci_ports[] = { { 0xcf8, 1 }, { 0xcfc, 4 } };
 static const struct port_range pic_ports[] = { { 0x20, 2 }, { 0xa0, 2 } };
 static const struct port_range pit_ports[] = { { 0x40, 4 }, { 0x61, 1 } };
 static const struct port_range reset_ports[] = { { RESETPORT_PORT, 1 } };
@@ -203,6 +203,8 @@ static int build(struct pc_chipset *cs, const struct pc_chipset_cfg *cfg,
 		r = missing_create("missing", &cs->missing);
 	if (r == 0)
 		r = claim_missing(cs, bus, always_missing, ARRAY_SIZE(always_missing));
+	if (r == 0 && !cfg->pci)
+		r = claim_missing(cs, bus, pci_ports, ARRAY_SIZE(pci_ports));
 	if (r == 0)
 		r = make_ioapic(cs, w, bus);
 	if (r == 0)

@@ -39,6 +39,7 @@ struct pc_chipset_cfg {
 	bool pic, pit; /* false: missing stub */
 	bool i8042; /* false: unclaimed */
 	bool reset_port; /* 0xCF9 */
+	bool pci; /* somebody else claims the ports of PCI configuration */
 	int64_t rtc_skew_ns;
 };
 

@@ -265,6 +265,22 @@ static void put_vmbus(struct aml *a, const struct acpi_cfg *cfg)
 	aml_close(a);
 }
 
+/* Nothing on it needs memory or routed interrupts: IDE has its lines as on an old PC. */
+static void put_pci(struct aml *a)
+{
+	aml_device(a, "PCI0");
+	aml_name_eisaid(a, "_HID", "PNP0A03");
+	aml_name_integer(a, "_UID", 0);
+	aml_name_integer(a, "_BBN", 0);
+	aml_crs_open(a);
+	aml_res_bus_window(a, 0, 0);
+	aml_res_io(a, 0xcf8, 8);
+	aml_res_io_window(a, 0, 0xcf7);
+	aml_res_io_window(a, 0xd00, 0xffff);
+	aml_crs_close(a);
+	aml_close(a);
+}
+
 static void put_rtc(struct aml *a)
 {
 	aml_device(a, "RTC0");
@@ -306,6 +322,8 @@ static void put_dsdt(struct wr *w, const struct acpi_cfg *cfg)
 		put_uart(&a, "UAR1", "COM1", 1, 0x3f8, 4);
 	if (cfg->com2)
 		put_uart(&a, "UAR2", "COM2", 2, 0x2f8, 3);
+	if (cfg->pci)
+		put_pci(&a);
 	put_vmbus(&a, cfg);
 	put_rtc(&a);
 	put_processors(&a, cfg->n_vps);

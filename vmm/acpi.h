@@ -23,6 +23,7 @@ struct acpi_cfg {
 	struct acpi_window mmio[2]; /* low and high windows for VMBus devices */
 	bool com1, com2;
 	bool with_pic; /* a PIC exists: PCAT_COMPAT */
+	bool pci; /* there is a PCI bus: the one the IDE controller sits on */
 	bool with_pit; /* a PIT exists on IRQ 0: override 0 -> 2 */
 	uint16_t pm_base; /* 0x400 */
 	uint8_t sci; /* 9 */

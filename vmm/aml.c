@@ -200,6 +200,30 @@ void aml_res_qword_window(struct aml *a, uint64_t base, uint64_t len)
 	wr_le64(&a->w, len);
 }
 
+static void word_window(struct aml *a, uint8_t type, uint8_t flags, uint16_t first, uint16_t last)
+{
+	wr_u8(&a->w, 0x88);
+	wr_le16(&a->w, 13);
+	wr_u8(&a->w, type);
+	wr_u8(&a->w, 0x0c); /* producer, positive decode, minimum and maximum fixed */
+	wr_u8(&a->w, flags);
+	wr_le16(&a->w, 0); /* granularity */
+	wr_le16(&a->w, first);
+	wr_le16(&a->w, last);
+	wr_le16(&a->w, 0); /* translation */
+	wr_le16(&a->w, (uint16_t)(last - first + 1));
+}
+
+void aml_res_bus_window(struct aml *a, uint8_t first, uint8_t last)
+{
+	word_window(a, 2, 0, first, last);
+}
+
+void aml_res_io_window(struct aml *a, uint16_t first, uint16_t last)
+{
+	word_window(a, 1, 3, first, last); /* the whole range, ISA and not */
+}
+
 void aml_res_interrupt(struct aml *a, uint32_t gsi, bool level)
 {
 	wr_u8(&a->w, 0x89);

@@ -46,4 +46,7 @@ void aml_res_io(struct aml *a, uint16_t base, uint8_t len);
 void aml_res_memory32(struct aml *a, uint32_t base, uint32_t len);
 /* A producer's window [base, base + len). */
 void aml_res_qword_window(struct aml *a, uint64_t base, uint64_t len);
+/* Windows of a host bridge: bus numbers, ports; limits included. */
+void aml_res_bus_window(struct aml *a, uint8_t first, uint8_t last);
+void aml_res_io_window(struct aml *a, uint16_t first, uint16_t last);
 void aml_res_interrupt(struct aml *a, uint32_t gsi, bool level);

@@ -9,12 +9,18 @@
 #include "inspect.h"
 #include "ioapic.h"
 #include "irqline.h"
+#include "irqset.h"
 #include "pc_chipset.h"
 #include "pic.h"
+#include "piix4_ide.h"
+
+/* Interrupt lines 14 and 15. */
+#define IDE_FIRST_LINE 14u
 
 struct machine {
 	struct bus *bus;
 	struct pc_chipset *chipset;
+	struct piix4_ide *ide;
 };
 
 static int make_bus(struct machine *m, const struct machine_cfg *cfg,
@@ -36,6 +42,7 @@ static int make_chipset(struct machine *m, const struct machine_cfg *cfg,
 		.pit = true,
 		.i8042 = true,
 		.reset_port = true,
+		.pci = cfg->ide,
 	};
 	struct pc_chipset_wiring cw = {
 		.clock = w->clock,
@@ -47,6 +54,17 @@ static int make_chipset(struct machine *m, const struct machine_cfg *cfg,
 	};
 
 	return pc_chipset_create(&cc, &cw, m->bus, &m->chipset);
+}
+
+static int make_ide(struct machine *m, const struct machine_cfg *cfg,
+		    const struct machine_wiring *w)
+{
+	struct piix4_ide_cfg ic = { .gm = w->gm, .loop = w->loop };
+	int r = 0;
+
+	for (unsigned int i = 0; i < PIIX4_IDE_CHANNELS && r == 0 && cfg->ide; i++)
+		r = irqset_source(m->chipset->irqs, IDE_FIRST_LINE + i, &ic.irq[i]);
+	return r || !cfg->ide ? r : piix4_ide_create(&ic, m->bus, &m->ide);
 }
 
 static int freeze_bus(struct machine *m, const struct machine_cfg *cfg,
@@ -62,6 +80,7 @@ static int (*const parts[])(struct machine *m, const struct machine_cfg *cfg,
 			    const struct machine_wiring *w) = {
 	make_bus,
 	make_chipset,
+	make_ide,
 	freeze_bus,
 };
 
@@ -88,6 +107,7 @@ void machine_destroy(struct machine *m)
 	if (!m)
 		return;
 	bus_destroy(m->bus);
+	piix4_ide_destroy(m->ide);
 	pc_chipset_destroy(m->chipset);
 	free(m);
 }
@@ -103,6 +123,13 @@ void machine_inspect(struct inspect *in, const void *obj)
 
 	inspect_flatten(in, pc_chipset_inspect, m->chipset);
 	inspect_dir(in, SENS_UNSPEC, "bus", bus_inspect, m->bus);
+	if (m->ide)
+		inspect_dir(in, SENS_UNSPEC, "ide", piix4_ide_inspect, m->ide);
+}
+
+struct piix4_ide *machine_ide(struct machine *m)
+{
+	return m->ide;
 }
 
 struct uart16550 *machine_com(struct machine *m, unsigned int idx)

@@ -14,10 +14,13 @@
 
 struct bus;
 struct char_backend;
+struct gmem;
 struct inspect;
 struct irq_sink;
+struct loop;
 struct machine;
 struct msi_sink;
+struct piix4_ide;
 struct power_ops;
 struct uart16550;
 
@@ -27,6 +30,7 @@ struct machine_cfg {
 	uint32_t n_vps;
 	bool com[MACHINE_COMS]; /* COM1, COM2 exist */
 	bool serial_wait_for_rts;
+	bool ide; /* an IDE controller and the PCI bus it is found on */
 };
 
 struct machine_wiring {
@@ -36,6 +40,8 @@ struct machine_wiring {
 	const struct vm_clock *clock;
 	const struct dev_timers *timers;
 	const struct char_backend *com[MACHINE_COMS]; /* NULL: nothing attached */
+	struct gmem *gm; /* for devices that master the bus */
+	struct loop *loop; /* where devices do input and output */
 };
 
 /**
@@ -52,6 +58,8 @@ void machine_inspect(struct inspect *in, const void *m);
 
 /* NULL: no such port. */
 struct uart16550 *machine_com(struct machine *m, unsigned int idx);
+/* NULL: there is none. */
+struct piix4_ide *machine_ide(struct machine *m);
 /* End of interrupt of a level-triggered vector. Any thread without device locks. */
 void machine_eoi(struct machine *m, uint8_t vector);
 /* Acknowledge the PIC: the vector to inject. */

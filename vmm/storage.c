@@ -90,7 +90,7 @@ static int create_controller(struct storage *st, const struct vtl2_settings *s,
 	case VTL2S_SCSI:
 		return create_scsi(st, s, set, err);
 	case VTL2S_IDE:
-		return not_yet("IDE", set, err);
+		return storage_ide_create(st, set, err);
 	case VTL2S_NVME:
 		return not_yet("NVMe", set, err);
 	}
@@ -321,8 +321,11 @@ void storage_destroy(struct storage *st)
 
 		for (uint32_t lun = 0; lun < STORAGE_LUNS; lun++)
 			empty_slot(c, &c->slots[lun]);
-		st->leaving++;
-		storvsp_destroy(c->sv, on_left, st);
+		st->leaving += c->sv ? 1 : storage_ide_parts(c);
+		if (c->sv)
+			storvsp_destroy(c->sv, on_left, st);
+		else
+			storage_ide_stop(c, on_left, st);
 		c->sv = NULL;
 	}
 	if (!wait_left(st)) {
@@ -360,20 +363,33 @@ static void inspect_ctrl(struct inspect *in, const void *obj)
 {
 	const struct ctrl *c = obj;
 
-	inspect_dir(in, SENS_UNSPEC, "controller", storvsp_inspect, c->sv);
+	if (c->sv)
+		inspect_dir(in, SENS_UNSPEC, "controller", storvsp_inspect, c->sv);
+	else
+		inspect_dir(in, SENS_UNSPEC, "accelerators", storage_ide_inspect, c);
 	inspect_dir(in, SENS_UNSPEC, "luns", inspect_slots, c);
+}
+
+static void inspect_ctrls(struct inspect *in, const struct storage *st, bool ide)
+{
+	for (uint32_t i = 0; i < st->n_ctrls; i++) {
+		char id[GUID_STR_LEN + 1];
+
+		if ((st->ctrls[i].ide != NULL) != ide)
+			continue;
+		guid_format(&st->ctrls[i].instance, id);
+		inspect_dir(in, SENS_UNSPEC, id, inspect_ctrl, &st->ctrls[i]);
+	}
 }
 
 static void inspect_scsi(struct inspect *in, const void *obj)
 {
-	const struct storage *st = obj;
+	inspect_ctrls(in, obj, false);
+}
 
-	for (uint32_t i = 0; i < st->n_ctrls; i++) {
-		char id[GUID_STR_LEN + 1];
-
-		guid_format(&st->ctrls[i].instance, id);
-		inspect_dir(in, SENS_UNSPEC, id, inspect_ctrl, &st->ctrls[i]);
-	}
+static void inspect_ide(struct inspect *in, const void *obj)
+{
+	inspect_ctrls(in, obj, true);
 }
 
 void storage_inspect(struct inspect *in, const void *obj)
@@ -387,6 +403,7 @@ void storage_inspect(struct inspect *in, const void *obj)
 	inspect_count(in, SENS_UNSPEC, "settings_refused", st->n_refused);
 	inspect_count(in, SENS_UNSPEC, "disk_changes", st->n_disk_changes);
 	inspect_dir(in, SENS_UNSPEC, "scsi", inspect_scsi, st);
+	inspect_dir(in, SENS_UNSPEC, "ide", inspect_ide, st);
 	if (st->now)
 		inspect_dir(in, SENS_UNSPEC, "settings", vtl2_settings_inspect, st->now);
 }

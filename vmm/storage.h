@@ -16,6 +16,7 @@
 #include "macros.h"
 
 struct inspect;
+struct piix4_ide;
 struct storage;
 struct vmbus_server;
 
@@ -26,6 +27,7 @@ struct storage_cfg {
 	uint32_t vps;
 	struct loop *(*vp_loop)(void *ctx, uint32_t vp); /* valid as long as the storage */
 	void *ctx;
+	struct piix4_ide *ide; /* NULL: the machine has none */
 	uint32_t wait_ms; /* for devices of the host to appear */
 	enum disk_bounce bounce; /* how data of guest memory reaches the kernel */
 	struct hostdev_roots roots; /* NULLs: the usual ones */

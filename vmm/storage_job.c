@@ -93,7 +93,8 @@ void job_cancel(struct storage *st)
 static int put_in(struct step *s, struct vtl2s_error *err)
 {
 	struct slot *slot = &s->c->slots[s->lun];
-	int r = storvsp_attach(s->c->sv, 0, s->lun, s->unit);
+	int r = s->c->sv ? storvsp_attach(s->c->sv, 0, s->lun, s->unit)
+			 : storage_ide_attach(s->c, s->lun, s->parts.lun, s->unit, s->disk);
 
 	if (r) {
 		vtl2s_error_set(err, "Underhill.StorageAttachDiskFailed",
@@ -294,9 +295,13 @@ static void plan(struct job *j)
 			st->now ? vtl2s_controller_at(st->now, &c->instance) : NULL;
 		const struct vtl2s_controller *to = vtl2s_controller_at(j->to, &c->instance);
 
-		for (uint32_t lun = 0; lun < STORAGE_LUNS; lun++)
-			plan_lun(j, c, lun, from ? vtl2s_lun_at(from, 0, lun) : NULL,
-				 to ? vtl2s_lun_at(to, 0, lun) : NULL);
+		for (uint32_t lun = 0; lun < (c->sv ? STORAGE_LUNS : STORAGE_IDE_DRIVES); lun++) {
+			const uint8_t chan = c->sv ? 0 : (uint8_t)(lun / 2);
+			const uint32_t at = c->sv ? lun : lun % 2;
+
+			plan_lun(j, c, lun, from ? vtl2s_lun_at(from, chan, at) : NULL,
+				 to ? vtl2s_lun_at(to, chan, at) : NULL);
+		}
 	}
 }
 

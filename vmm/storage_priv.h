@@ -9,6 +9,9 @@
 #include "vtl2_settings.h"
 
 #define STORAGE_LUNS STORVSP_LUNS
+/* Places of an IDE controller: channel times two plus drive; requests in flight per accelerator. */
+#define STORAGE_IDE_DRIVES 4u
+#define STORAGE_IDE_DEPTH 32u
 
 /* A LUN that VTL0 sees. */
 struct slot {
@@ -20,7 +23,8 @@ struct slot {
 struct ctrl {
 	struct storage *st;
 	struct guid instance;
-	struct storvsp *sv;
+	struct storvsp *sv; /* SCSI */
+	struct ide_ctrl *ide; /* IDE (storage_ide.c); exactly one of both is there */
 	struct slot slots[STORAGE_LUNS];
 };
 
@@ -82,6 +86,22 @@ must_check int job_start(struct storage *st, struct vtl2_settings *to,
 
 /* Forget it; done is not called. Detaching that has begun goes on: st->leaving. */
 void job_cancel(struct storage *st);
+
+/* ---- storage_ide.c: drives of an IDE controller ------------------------------------------ */
+
+must_check int storage_ide_create(struct storage *st, const struct vtl2s_controller *set,
+				  struct vtl2s_error *err);
+
+/* Put a drive in before VTL0 runs; @unit is used up on success. */
+must_check int storage_ide_attach(struct ctrl *c, unsigned place, const struct vtl2s_lun *l,
+				  struct scsi_unit *unit, struct disk *disk);
+
+/* The end: so many parts will say that they are @done. */
+unsigned storage_ide_parts(const struct ctrl *c);
+void storage_ide_stop(struct ctrl *c, void (*done)(void *ctx), void *ctx);
+
+/* Accelerator channels: an inspect_fn on the struct ctrl. */
+void storage_ide_inspect(struct inspect *in, const void *c);
 
 /* ---- storage.c ----------------------------------------------- */
 

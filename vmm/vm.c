@@ -344,6 +344,7 @@ static int build_machine(struct vm *vm)
 		.com = { vm->host.dps.com[0].enabled || vm->host.dps.com[0].vmbus_redirector,
 			 vm->host.dps.com[1].enabled || vm->host.dps.com[1].vmbus_redirector },
 		.serial_wait_for_rts = vm->knobs.serial_wait_for_rts,
+		.ide = vm_storage_wants_ide(vm),
 	};
 	struct machine_wiring w = {
 		.msi = &vm->msi,
@@ -352,6 +353,8 @@ static int build_machine(struct vm *vm)
 		.clock = &vm->time.clock,
 		.timers = &vm->time.timers,
 		.com = { host_com_backend(&vm->host, 0), host_com_backend(&vm->host, 1) },
+		.gm = vm->gm,
+		.loop = vm->ctl,
 	};
 
 	vm->msi = (struct msi_sink){ .deliver = irq_deliver, .ctx = &vm->hvc };
@@ -409,6 +412,7 @@ static int load_vtl0(struct vm *vm)
 			.com2 = machine_com(vm->machine, 1),
 			.with_pic = true,
 			.with_pit = true,
+			.pci = machine_ide(vm->machine) != NULL,
 			.pm_base = PM_BASE,
 			.sci = PM_SCI,
 		},

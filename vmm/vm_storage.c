@@ -6,6 +6,7 @@
 #include "server.h"
 #include "storage.h"
 #include "vm.h"
+#include "vtl2_settings.h"
 
 #define LOG_AREA "storage"
 
@@ -59,6 +60,22 @@ static enum disk_bounce how_memory_goes(const struct vm *vm)
 	return r ? DISK_BOUNCE_ALWAYS : DISK_BOUNCE_NEVER;
 }
 
+bool vm_storage_wants_ide(const struct vm *vm)
+{
+	const struct dps *dps = &vm->host.dps;
+	struct vtl2_settings *s;
+	struct vtl2s_error err;
+	bool ide = false;
+
+	/* What is wrong with them is said where they are used. */
+	if (vtl2_settings_parse(dps->vtl2_settings, dps->vtl2_settings_len, NULL, &s, &err))
+		return false;
+	for (uint32_t i = 0; i < s->n_controllers; i++)
+		ide |= s->controllers[i].protocol == VTL2S_IDE;
+	vtl2_settings_free(s);
+	return ide;
+}
+
 int vm_storage_start(struct vm *vm)
 {
 	const struct storage_cfg cfg = {
@@ -68,6 +85,7 @@ int vm_storage_start(struct vm *vm)
 		.vps = vm->dt.n_vps,
 		.vp_loop = vp_loop,
 		.ctx = vm,
+		.ide = machine_ide(vm->machine),
 		.wait_ms = vm->knobs.config_timeout_s * 1000,
 		.bounce = how_memory_goes(vm),
 	};

@@ -3,9 +3,14 @@
  * control loop. */
 #pragma once
 
+#include <stdbool.h>
+
 #include "macros.h"
 
 struct vm;
+
+/* Do the settings speak of IDE drives? The machine is not built yet. */
+bool vm_storage_wants_ide(const struct vm *vm);
 
 /* VPs exist and sleep. Returns: 0; -errno with the reason logged. */
 must_check int vm_storage_start(struct vm *vm);

@@ -46,13 +46,20 @@ struct fixed_reg {
 };
 
 static const struct fixed_reg host_bridge[] = {
-	{ 0x00 / 4, 0x71928086 }, { 0x04 / 4, 0x02000006 }, { 0x08 / 4, 0x06000003 },
-	{ 0xf8 / 4, 0x00000f20 }, { ~0u, 0 },
+	{ 0x00 / 4, 0x71928086 },
+	{ 0x04 / 4, 0x02000006 },
+	{ 0x08 / 4, 0x06000003 },
+	{ 0xf8 / 4, 0x00000f20 },
+	{ ~0u, 0 },
 };
 
 static const struct fixed_reg isa_bridge[] = {
-	{ 0x00 / 4, 0x71108086 }, { 0x04 / 4, 0x02000007 }, { 0x08 / 4, 0x06010003 },
-	{ 0x0c / 4, 0x00800000 }, { 0x2c / 4, 0x00001414 }, { 0xf8 / 4, 0x00000f30 },
+	{ 0x00 / 4, 0x71108086 },
+	{ 0x04 / 4, 0x02000007 },
+	{ 0x08 / 4, 0x06010003 },
+	{ 0x0c / 4, 0x00800000 },
+	{ 0x2c / 4, 0x00001414 },
+	{ 0xf8 / 4, 0x00000f30 },
 	{ ~0u, 0 },
 };
 
@@ -219,7 +226,8 @@ static const struct device_ops window_ops = {
 
 static int add_functions(struct piix4_ide *p, struct bus *bus)
 {
-	const struct pci_conf1_fn host = { fixed_read, fixed_write, (void *)(uintptr_t)host_bridge };
+	const struct pci_conf1_fn host = { fixed_read, fixed_write,
+					   (void *)(uintptr_t)host_bridge };
 	const struct pci_conf1_fn isa = { fixed_read, fixed_write, (void *)(uintptr_t)isa_bridge };
 	const struct pci_conf1_fn ide = { ide_cfg_read, ide_cfg_write, p };
 	int r = pci_conf1_create(bus, &p->conf1);

@@ -186,7 +186,7 @@ void storvsp_destroy(struct storvsp *s, void (*done)(void *ctx), void *ctx)
 
 int storvsp_attach(struct storvsp *s, uint8_t target, uint8_t lun, struct scsi_unit *u)
 {
-	BUG_ON(target || lun >= STORVSP_LUNS);
+	BUG_ON(target != (s->cfg.ide ? s->cfg.ide_target : 0) || lun >= STORVSP_LUNS);
 	if (mock.fail_attach)
 		return mock.fail_attach;
 	if (s->units[lun])
@@ -238,4 +238,46 @@ int storvsp_detach(struct storvsp *s, uint8_t target, uint8_t lun, void (*done)(
 void storvsp_inspect(struct inspect *in, const void *s)
 {
 	inspect_u64(in, SENS_UNSPEC, "attached", ((const struct storvsp *)s)->attached);
+}
+
+/* ---- IDE ------------------------------------------------------------------------------------- */
+
+struct ide_chan *piix4_ide_chan(struct piix4_ide *p, unsigned idx)
+{
+	BUG_ON(idx >= PIIX4_IDE_CHANNELS);
+	return &p->chans[idx];
+}
+
+int ide_chan_attach_disk(struct ide_chan *ch, unsigned drive, struct disk *d, const char *serial)
+{
+	BUG_ON(drive >= IDE_DRIVES || ch->disks[drive] || ch->dvds[drive]);
+	ch->disks[drive] = d;
+	(void)snprintf(ch->serial[drive], sizeof(ch->serial[drive]), "%s", serial);
+	return 0;
+}
+
+int ide_chan_attach_dvd(struct ide_chan *ch, unsigned drive, struct scsi_unit *u)
+{
+	BUG_ON(drive >= IDE_DRIVES || ch->disks[drive] || ch->dvds[drive]);
+	ch->dvds[drive] = u;
+	return 0;
+}
+
+void ide_chan_stop(struct ide_chan *ch, void (*done)(void *ctx), void *ctx)
+{
+	ch->stopped++;
+	done(ctx);
+}
+
+void mock_ide_fini(struct piix4_ide *p)
+{
+	for (unsigned i = 0; i < PIIX4_IDE_CHANNELS; i++) {
+		for (unsigned d = 0; d < IDE_DRIVES; d++) {
+			if (p->chans[i].disks[d])
+				disk_put(p->chans[i].disks[d]);
+			if (p->chans[i].dvds[d])
+				scsi_unit_put(p->chans[i].dvds[d]);
+		}
+	}
+	*p = (struct piix4_ide){ 0 };
 }

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "diskio.h"
+#include "piix4_ide.h"
 #include "scsi.h"
 #include "storvsp.h"
 
@@ -38,6 +39,21 @@ struct storvsp {
 	void (*done)(void *ctx);
 	void *ctx;
 };
+
+/* The machine's IDE controller. */
+struct ide_chan {
+	struct disk *disks[IDE_DRIVES];
+	struct scsi_unit *dvds[IDE_DRIVES];
+	char serial[IDE_DRIVES][21];
+	unsigned stopped;
+};
+
+struct piix4_ide {
+	struct ide_chan chans[PIIX4_IDE_CHANNELS];
+};
+
+/* Drives are let go as the machine does when it ends. */
+void mock_ide_fini(struct piix4_ide *p);
 
 /* What there is, and how the next calls behave. */
 struct mock_storage {

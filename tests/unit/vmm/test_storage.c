@@ -16,6 +16,8 @@
 static struct fake_sysfs fs;
 static struct loop *loop;
 static struct storage *st;
+static struct piix4_ide machine_ide;
+static bool with_ide;
 
 static const struct guid nvme_a = GUID_INIT(0xa0000000, 0x1111, 0, 0, 0, 0, 0, 0, 0, 0, 1);
 static const struct guid nvme_b = GUID_INIT(0xb0000000, 0x2222, 0, 0, 0, 0, 0, 0, 0, 0, 2);
@@ -62,6 +64,8 @@ static void begin(void)
 static void setup(void)
 {
 	memset(&mock, 0, sizeof(mock));
+	memset(&machine_ide, 0, sizeof(machine_ide));
+	with_ide = false;
 	fake_sysfs_init(&fs);
 	ck_assert_int_eq(loop_create(64, &loop), 0);
 	fake_sysfs_nvme(&fs, &nvme_a, 0, 1, 1, 0);
@@ -74,6 +78,7 @@ static void teardown(void)
 {
 	storage_destroy(st);
 	st = NULL;
+	mock_ide_fini(&machine_ide);
 	ck_assert_uint_eq(mock.ctrls, 0);
 	ck_assert_uint_eq(mock.units, 0);
 	ck_assert_uint_eq(mock.disks, 0);
@@ -93,6 +98,7 @@ static int create(uint32_t wait_ms)
 	const struct storage_cfg cfg = { .ctl = loop,
 					 .vps = 4,
 					 .vp_loop = vp_loop,
+					 .ide = with_ide ? &machine_ide : NULL,
 					 .wait_ms = wait_ms,
 					 .bounce = DISK_BOUNCE_ALWAYS,
 					 .roots = fs.roots };
@@ -311,8 +317,8 @@ START_TEST(bad_settings)
 	setup();
 	mine.ctl = loop;
 	ck_assert_int_eq(storage_create(&mine, "{", 1, &st), -EBADMSG);
-	ctrls[0].protocol = VTL2S_IDE;
-	ck_assert_int_eq(create(0), -EOPNOTSUPP);
+	ctrls[0].protocol = VTL2S_IDE; /* and the machine has none */
+	ck_assert_int_eq(create(0), -ENODEV);
 	ctrls[0].protocol = VTL2S_NVME;
 	ck_assert_int_eq(create(0), -EOPNOTSUPP);
 	ctrls[0].protocol = VTL2S_SCSI;
@@ -329,6 +335,38 @@ START_TEST(bad_settings)
 	luns[0].n_devices = 1;
 	mock.fail_attach = -EEXIST;
 	ck_assert_int_eq(create(0), -EEXIST);
+	teardown();
+}
+END_TEST
+
+/* A disk is on the controller and on a channel of its own; a DVD drive on the controller only. */
+START_TEST(ide_drives)
+{
+	struct vtl2s_lun *l;
+
+	setup();
+	with_ide = true;
+	ctrls[0].protocol = VTL2S_IDE;
+	l = lun(0, 1, VTL2S_DEV_NVME, &nvme_a, 1);
+	(void)snprintf(l->serial, sizeof(l->serial), "number");
+	l = lun(1, 0, VTL2S_DEV_NVME, &nvme_a, 5);
+	l->channel = 1;
+	l->is_dvd = true;
+	ctrls[0].n_luns = 2;
+	ck_assert_int_eq(create(0), 0);
+	ck_assert_ptr_nonnull(machine_ide.chans[0].disks[1]);
+	ck_assert_str_eq(machine_ide.chans[0].serial[1], "number");
+	ck_assert_ptr_nonnull(machine_ide.chans[1].dvds[0]);
+	ck_assert_uint_eq(mock.ctrls, 1);
+	ck_assert(mock.ctrl[0]->cfg.ide);
+	ck_assert_uint_eq(mock.ctrl[0]->cfg.ide_path, 0);
+	ck_assert_uint_eq(mock.ctrl[0]->cfg.ide_target, 1);
+	ck_assert_uint_eq(mock.ctrl[0]->cfg.instance.d3, 0x8899);
+	ck_assert_ptr_eq(mock.ctrl[0]->units[0]->d, machine_ide.chans[0].disks[1]);
+	storage_destroy(st);
+	st = NULL;
+	ck_assert_uint_eq(machine_ide.chans[0].stopped, 1);
+	ck_assert_uint_eq(machine_ide.chans[1].stopped, 1);
 	teardown();
 }
 END_TEST
@@ -523,5 +561,6 @@ START_TEST(capacity)
 END_TEST
 
 UNIT_MAIN("vmm/storage", everything_at_start, nothing_at_all, waits_for_devices, missing_devices,
-	  devices_that_do_not_open, without_passthrough, bad_settings, add_and_remove, replace,
-	  media, all_or_nothing, refused_changes, commit_fails, end_in_the_middle, capacity)
+	  devices_that_do_not_open, without_passthrough, bad_settings, ide_drives, add_and_remove,
+	  replace, media, all_or_nothing, refused_changes, commit_fails, end_in_the_middle,
+	  capacity)

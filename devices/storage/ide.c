@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Registers, resets and the bus master of an IDE channel; commands are in ata_disk.c and atapi.c. */
+/* Registers, resets and bus master of an IDE channel; commands are in ata_disk.c and atapi.c. */
 #include "ide.h"
 
 #include "gmem.h"

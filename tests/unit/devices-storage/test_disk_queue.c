@@ -314,7 +314,7 @@ END_TEST
 
 START_TEST(nonsense_is_refused)
 {
-	struct iovec many[DISK_MAX_IOV + 1];
+	static struct iovec many[DISK_MAX_IOV + 1];
 	struct note n;
 	struct disk_req r;
 

@@ -146,6 +146,39 @@ case_disk_bounce() {
 	disk_clean
 }
 
+# Drives on the IDE controller, read whole through it and through the accelerator's channel; then the
+# user interrupts the run, and the guest, which hears of it by its shutdown component, ends in order.
+case_disk_ide_shutdown() {
+	local front pid end=$((SECONDS + 300)) sums
+	new_disk
+	head -c 4M /dev/urandom >"$CASE_DIR/ide.img"
+	head -c 2M /dev/urandom >"$CASE_DIR/cd.iso"
+	disk_hv --timeout 400 --disk "$CASE_DIR/ide.img,as=ide" --disk "$CASE_DIR/cd.iso,as=ide,dvd" \
+		--stream --exec 'modprobe ata_piix; modprobe sr_mod; modprobe hv_utils; udevadm settle
+			for d in /dev/disk/by-path/*ata-* /dev/sd?; do
+				case $d in *-part*) ;; *) echo "sum $(sha256sum <$d) $(readlink -f $d)" ;; esac
+			done
+			dd if=/dev/zero of=/dev/$(lsblk -dno NAME,TRAN | sed -n "s/^\(sd.\) *ata.*/\1/p") bs=64k count=4 seek=8 conv=fsync
+			systemctl is-system-running --wait; echo ready; sleep 1000' \
+		>"$CASE_DIR/out" 2>"$CASE_DIR/stderr" &
+	front=$!
+	until grep -aq '^ready' "$CASE_DIR/out"; do
+		kill -0 "$front" 2>/dev/null && [ "$SECONDS" -lt "$end" ] || { cat "$CASE_DIR/out" "$CASE_DIR/stderr"; want "the guest to be ready"; }
+		sleep 0.5
+	done
+	cat "$CASE_DIR/out"
+	sums=$(cat "$CASE_DIR/out")
+	[[ $sums == *"$(sha256sum <"$CASE_DIR/cd.iso" | cut -d ' ' -f 1)"* ]] || want "the DVD's contents"
+	for pid in $(below "$front"); do
+		[ "$(cat "/proc/$pid/comm")" != hvhost ] || { kill -INT "$pid"; break; }
+	done
+	wait "$front" || true
+	grep -q 'VTL0 shuts itself down' "$CASE_DIR/run.log" || want "the guest to agree to its shutdown"
+	grep -q 'VTL0 powered off' "$CASE_DIR/stderr" || { cat "$CASE_DIR/stderr"; want "the guest to power off"; }
+	cmp -n 262144 -i 524288:0 "$CASE_DIR/ide.img" /dev/zero || want "what was written by ATA"
+	disk_clean
+}
+
 # ---- power cuts --------------------------------------------------------------------------------
 
 # below PID: the process and everything it started.
@@ -247,6 +280,7 @@ e2e_storage() {
 	run_case e2e/disk_bounce case_disk_bounce
 	run_case e2e/disk_hot case_disk_hot
 	run_case e2e/disk_crash case_disk_crash
+	run_case e2e/disk_ide_shutdown case_disk_ide_shutdown
 	run_case e2e/powercut case_powercut "$POWERCUTS"
 	[ -n "$LONG" ] || return 0
 	run_case long/powercut_cache case_powercut_process cache

@@ -623,6 +623,7 @@ e2e_all() {
 	start_lane run_case e2e/endurance case_endurance
 	start_lane e2e_images
 	e2e_plain
+	e2e_storage
 	finish_lanes
 }
 

@@ -17,6 +17,7 @@
 #define LOG_AREA "disk-ctl"
 
 #define ANSWER_MS 20000u
+#define AGAIN_MS 50u
 #define NS_PER_MS 1000000ull
 
 struct disk_ctl {
@@ -25,6 +26,9 @@ struct disk_ctl {
 	unsigned unit;
 	bool adding;
 	struct loop_timer late;
+	struct ctl_host *busy; /* disk `unit` is to be added once its controller has gone */
+	struct loop_timer again;
+	uint64_t busy_until_ns;
 };
 
 /* --- faults ----------------------------------------------------------------------------------- */
@@ -166,6 +170,14 @@ static bool unit_of(struct disk_ctl *dc, struct ctl_host *ch, char **argv, unsig
 	return true;
 }
 
+static const char *id_of(const struct disk_ctl *dc, unsigned i)
+{
+	struct disk_place p;
+
+	(void)disk_host_place(dc->cfg.dh, i, &p);
+	return p.id;
+}
+
 static void answer(struct ctl_host *ch, int r, const char *id)
 {
 	switch (r) {
@@ -179,7 +191,7 @@ static void answer(struct ctl_host *ch, int r, const char *id)
 		ctl_host_error(ch, "disk %s is not there", id);
 		break;
 	case -EBUSY:
-		ctl_host_error(ch, "the controller of disk %s has not gone yet; try again", id);
+		ctl_host_error(ch, "VTL2 has not let go of the controller of disk %s", id);
 		break;
 	default:
 		ctl_host_error(ch, "disk %s: %s", id, strerror(-r));
@@ -274,18 +286,19 @@ static void do_list(void *ctx, struct ctl_host *ch, unsigned argc, char **argv)
 	ctl_host_ok(ch);
 }
 
-static void do_add(void *ctx, struct ctl_host *ch, unsigned argc, char **argv)
+/* VTL2 lets go of a controller in its own time: it is waited for. */
+static void add(struct disk_ctl *dc, struct ctl_host *ch, unsigned i)
 {
-	struct disk_ctl *dc = ctx;
-	unsigned i;
-	int r;
+	int r = disk_host_add(dc->cfg.dh, i);
 
-	(void)argc;
-	if (!unit_of(dc, ch, argv, &i))
+	if (r == -EBUSY && loop_now_ns() < dc->busy_until_ns) {
+		dc->busy = ch;
+		dc->unit = i;
+		loop_timer_arm(&dc->again, loop_now_ns() + AGAIN_MS * NS_PER_MS);
 		return;
-	r = disk_host_add(dc->cfg.dh, i);
+	}
 	if (r < 0) {
-		answer(ch, r, argv[0]);
+		answer(ch, r, id_of(dc, i));
 		return;
 	}
 	r = tell(dc, -1);
@@ -295,6 +308,27 @@ static void do_add(void *ctx, struct ctl_host *ch, unsigned argc, char **argv)
 		return;
 	}
 	wait_for_it(dc, ch, i, true);
+}
+
+static void on_again(void *ctx)
+{
+	struct disk_ctl *dc = ctx;
+	struct ctl_host *ch = dc->busy;
+
+	dc->busy = NULL;
+	add(dc, ch, dc->unit);
+}
+
+static void do_add(void *ctx, struct ctl_host *ch, unsigned argc, char **argv)
+{
+	struct disk_ctl *dc = ctx;
+	unsigned i;
+
+	(void)argc;
+	if (!unit_of(dc, ch, argv, &i))
+		return;
+	dc->busy_until_ns = loop_now_ns() + dc->cfg.answer_ms * NS_PER_MS;
+	add(dc, ch, i);
 }
 
 static void do_remove(void *ctx, struct ctl_host *ch, unsigned argc, char **argv)
@@ -442,13 +476,16 @@ int disk_ctl_create(const struct disk_ctl_cfg *cfg, struct disk_ctl **ret_dc)
 	if (!dc->cfg.answer_ms)
 		dc->cfg.answer_ms = ANSWER_MS;
 	loop_timer_init(&dc->late, cfg->loop, on_late, dc);
+	loop_timer_init(&dc->again, cfg->loop, on_again, dc);
 	*ret_dc = dc;
 	return 0;
 }
 
 void disk_ctl_destroy(struct disk_ctl *dc)
 {
-	if (dc)
-		loop_timer_cancel(&dc->late);
+	if (!dc)
+		return;
+	loop_timer_cancel(&dc->late);
+	loop_timer_cancel(&dc->again);
 	free(dc);
 }

@@ -283,8 +283,18 @@ START_TEST(a_disk_that_comes_and_goes)
 	ck_assert(!there(1));
 	ck_assert(opts[1].later);
 	ck_assert_ptr_nonnull(strstr(ask("disk-remove b"), "not there"));
-	/* Once its controller has gone it can come again. */
-	run();
+	/* Once its controller has gone it can come again: that is waited for. */
+	ck_assert_int_eq(write(sv[0], "disk-remove a\ndisk-add a\n", 25), 25);
+	loop_poll(loop);
+	disk_ctl_modified(dc, true, "");
+	ck_assert_str_eq(answer(), "ok\n");
+	for (unsigned i = 0; i < 100 && !there(0); i++) {
+		(void)usleep(5000);
+		run();
+	}
+	ck_assert(there(0));
+	disk_ctl_modified(dc, true, "");
+	ck_assert_str_eq(answer(), "ok\n");
 	ck_assert_str_eq(ask("disk-add b"), "");
 	disk_ctl_modified(dc, true, "");
 	ck_assert_str_eq(answer(), "ok\n");

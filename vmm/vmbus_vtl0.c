@@ -254,7 +254,7 @@ static void on_pump(void *ctx)
 void vmbus_vtl0_sints_free(struct vmbus_vtl0 *vb, vpidx_t vp, uint16_t sints)
 {
 	(void)sints; /* the first message tells which one counts */
-	pump(&vb->side[vp]);
+	on_pump(&vb->side[vp]);
 }
 
 /* ---- what the server asks for ---------------------------------------------------------------- */

@@ -298,6 +298,27 @@ START_TEST(masked_sint_is_tried_again)
 }
 END_TEST
 
+/* A hypervisor that speaks of slots nobody asked about. */
+START_TEST(notification_unasked)
+{
+	const struct hv_sint_deliverable_msg m = { .sints = 0xffff };
+	const struct vmbus_contact c = contact(VMBUS_IRON, 0);
+
+	setup();
+	mock_exit(&h.vp[0], HVMSG_SINT_DELIVERABLE, &m, sizeof(m));
+	ck_assert_uint_eq(h.posts, 0);
+	h.post_status = HV_INVALID_SYNIC_STATE;
+	ck_assert_uint_eq(post(VMBUS_MSG_ID_MULTICLIENT, &c, 40), HV_OK);
+	loop_poll(h.ctl); /* the message is there, its VP has not looked yet */
+	mock_exit(&h.vp[0], HVMSG_SINT_DELIVERABLE, &m, sizeof(m));
+	ck_assert_uint_eq(h.posts, 1);
+	h.post_status = HV_OK;
+	run();
+	ck_assert_uint_eq(take(0, NULL), VMBUS_VERSION_RESPONSE);
+	finish();
+}
+END_TEST
+
 /* A client that asks and does not listen fills the inbox, not our memory. */
 START_TEST(answers_nobody_reads)
 {
@@ -586,5 +607,6 @@ START_TEST(bell_moves_under_load)
 END_TEST
 
 UNIT_MAIN("vmm/vmbus_vtl0", linux_connects, firmware_connects, wrong_posts, busy_slot_is_waited_for,
-	  masked_sint_is_tried_again, answers_nobody_reads, vtl0_is_gone, signals_and_bells,
-	  own_bell_costs_no_wakeup, interrupt_rides_on_the_entry, bell_moves_under_load)
+	  masked_sint_is_tried_again, notification_unasked, answers_nobody_reads, vtl0_is_gone,
+	  signals_and_bells, own_bell_costs_no_wakeup, interrupt_rides_on_the_entry,
+	  bell_moves_under_load)

@@ -18,7 +18,7 @@ new_disk() {
 
 # disk_hv [options...]: hv with the guest booting from DISK, its first.
 disk_hv() {
-	hv --disk "$DISK" --vtl2-cmdline "OPENHCL_CMDLINE_APPEND=root=LABEL=keel-root $DISK_SET" "$@"
+	hv --timeout 400 --disk "$DISK" --vtl2-cmdline "OPENHCL_CMDLINE_APPEND=root=LABEL=keel-root $DISK_SET" "$@"
 }
 
 # What the guest left behind: an unmounted file system without faults.

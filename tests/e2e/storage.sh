@@ -149,14 +149,17 @@ case_disk_bounce() {
 # Drives on the IDE controller, read whole through it and through the accelerator's channel; then the
 # user interrupts the run, and the guest, which hears of it by its shutdown component, ends in order.
 case_disk_ide_shutdown() {
-	local front pid end=$((SECONDS + 300)) sums
+	local front pid end=$((SECONDS + 300)) disk_sum cd_sum
 	new_disk
 	head -c 4M /dev/urandom >"$CASE_DIR/ide.img"
 	head -c 2M /dev/urandom >"$CASE_DIR/cd.iso"
+	disk_sum=$(sha256sum <"$CASE_DIR/ide.img" | cut -d ' ' -f 1)
+	cd_sum=$(sha256sum <"$CASE_DIR/cd.iso" | cut -d ' ' -f 1)
+	: >"$CASE_DIR/out"
 	disk_hv --timeout 400 --disk "$CASE_DIR/ide.img,as=ide" --disk "$CASE_DIR/cd.iso,as=ide,dvd" \
 		--stream --exec 'modprobe ata_piix; modprobe sr_mod; modprobe hv_utils; udevadm settle
-			for d in /dev/disk/by-path/*ata-* /dev/sd?; do
-				case $d in *-part*) ;; *) echo "sum $(sha256sum <$d) $(readlink -f $d)" ;; esac
+			for d in /sys/block/sd* /sys/block/sr0; do
+				[ $(cat $d/size) -gt 8192 ] || echo "sum $(sha256sum </dev/${d##*/}) $(readlink -f $d/device)"
 			done
 			dd if=/dev/zero of=/dev/$(lsblk -dno NAME,TRAN | sed -n "s/^\(sd.\) *ata.*/\1/p") bs=64k count=4 seek=8 conv=fsync
 			systemctl is-system-running --wait; echo ready; sleep 1000' \
@@ -167,8 +170,9 @@ case_disk_ide_shutdown() {
 		sleep 0.5
 	done
 	cat "$CASE_DIR/out"
-	sums=$(cat "$CASE_DIR/out")
-	[[ $sums == *"$(sha256sum <"$CASE_DIR/cd.iso" | cut -d ' ' -f 1)"* ]] || want "the DVD's contents"
+	[ "$(grep -c "^sum $cd_sum .*/ata" "$CASE_DIR/out")" -eq 1 ] || want "the DVD's contents by ATAPI"
+	[ "$(grep -c "^sum $disk_sum .*/ata" "$CASE_DIR/out")" -eq 1 ] || want "the disk's contents by ATA"
+	[ "$(grep -ci "^sum $disk_sum .*vmbus" "$CASE_DIR/out")" -eq 1 ] || want "the disk's contents by its accelerator"
 	for pid in $(below "$front"); do
 		[ "$(cat "/proc/$pid/comm")" != hvhost ] || { kill -INT "$pid"; break; }
 	done

@@ -386,6 +386,7 @@ static int issue_command(struct disk_slot *s)
 
 	part_begin(s, p);
 	set_range(p, s->req->op, 0);
+	p->lba = 0; /* nobody has looked at that of the request */
 	s->issued = s->total;
 	part_start(p);
 	return 1;

@@ -75,6 +75,13 @@ static void run_ms(unsigned ms)
 	}
 }
 
+/* However slow the machine is. */
+static void run_visits(int n)
+{
+	while (n--)
+		loop_poll(rig.loop);
+}
+
 /* ---- depth, order ---------------------------------------------------------------------------- */
 
 START_TEST(depth_is_a_limit)
@@ -160,7 +167,7 @@ START_TEST(time_outs_end_requests)
 
 	rig_init(&rig, RIG_FAULT, DEPTH);
 	set_fault((struct disk_fault){ .drop = true });
-	n.req.timeout_ms = 80;
+	n.req.timeout_ms = 1500;
 	m.req.timeout_ms = 40;
 	ck_assert_int_eq(submit(&n), 0);
 	ck_assert_int_eq(submit(&m), 0);
@@ -169,8 +176,8 @@ START_TEST(time_outs_end_requests)
 	ck_assert_uint_ge(loop_now_ns() - begin, 40 * MS);
 	ck_assert_int_eq(n.done, 0);
 	rig_drain(&rig);
-	ck_assert_uint_ge(loop_now_ns() - begin, 80 * MS);
-	ck_assert_uint_lt(loop_now_ns() - begin, 2000 * MS);
+	ck_assert_uint_ge(loop_now_ns() - begin, 1500 * MS);
+	ck_assert_uint_lt(loop_now_ns() - begin, 15000 * MS);
 	ck_assert_uint_eq(n.req.status, NVME_PATH_HOST_ABORTED);
 	ck_assert_uint_eq(m.req.status, NVME_PATH_HOST_ABORTED);
 	ck_assert_uint_eq(stat_of(DISK_N_TIMEOUTS), 2);
@@ -417,20 +424,20 @@ START_TEST(changes_are_told)
 	disk_set_info(rig.inner, &info);
 	info.blocks /= 2;
 	disk_set_info(rig.inner, &info);
-	run_ms(10);
+	run_visits(20);
 	ck_assert_int_eq(told, 1);
 	disk_info(rig.disk, &info);
 	ck_assert_uint_eq(info.blocks, rig.info.blocks / 4);
 	ck_assert_uint_eq(info.generation, 1);
 	ck_assert_uint_eq(rig_rw(&rig, DISK_READ, info.blocks, buf, 1, 0), NVME_LBA_OUT_OF_RANGE);
 	disk_set_gone(rig.inner);
-	run_ms(10);
+	run_visits(20);
 	ck_assert_int_eq(told, 2);
 	ck_assert_uint_eq(rig_rw(&rig, DISK_READ, 0, buf, 1, 0), NVME_INVALID_NAMESPACE);
 	disk_set_gone(rig.inner);
 	disk_watch(rig.disk, rig.loop, NULL, NULL);
 	disk_set_info(rig.inner, &info);
-	run_ms(10);
+	run_visits(20);
 	ck_assert_int_eq(told, 2);
 	rig_fini(&rig);
 }
@@ -444,7 +451,7 @@ START_TEST(files_that_grow_and_shrink)
 	rig_init(&rig, RIG_FILE, DEPTH);
 	disk_watch(rig.disk, rig.loop, count_fn, &told);
 	ck_assert_int_eq(truncate(rig.path[0], 2 * RIG_BYTES + 100), 0);
-	for (int i = 0; i < 400 && !told; i++)
+	for (int i = 0; i < 4000 && !told; i++)
 		run_ms(5);
 	ck_assert_int_eq(told, 1);
 	disk_info(rig.disk, &info);

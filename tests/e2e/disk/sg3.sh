@@ -32,6 +32,8 @@ check 'MODE SENSE' sg_modes -a "$DEV"
 check 'MODE SENSE (6)' sg_modes -6 "$DEV"
 check 'MODE SENSE, caching' sg_modes -p 8 "$DEV"
 refused 'mode page that there is not' sg_modes -p 0x2e "$DEV"
+check 'commands that there are' sg_opcodes "$DEV"
+says 'Inquiry'
 check 'SYNCHRONIZE CACHE (10)' sg_sync "$DEV"
 check 'SYNCHRONIZE CACHE (16)' sg_sync -S "$DEV"
 check 'START STOP UNIT' sg_start 1 "$DEV"
@@ -46,6 +48,8 @@ for size in 6 10 12 16; do
 	check "READ ($size)" sg_dd if="$DEV" of=/run/back bs=512 bpt=64 cdbsz=$size skip=64 count=256
 	check "the same bytes ($size)" cmp /run/pattern /run/back
 done
+check 'WRITE AND VERIFY (10)' sg_write_verify --in=/run/pattern --ilen=4096 --lba=64 --num=8 "$DEV"
+check 'WRITE AND VERIFY (16)' sg_write_verify --16 --in=/run/pattern --ilen=4096 --lba=64 --num=8 "$DEV"
 check 'WRITE with FUA' sg_dd if=/run/pattern of="$DEV" bs=512 bpt=64 seek=64 oflag=fua
 # shellcheck disable=SC2046 # one word for each byte
 refused 'READ behind the end' sg_raw -r 512 "$DEV" 28 0 $(printf '%08x' "$blocks" | sed 's/../& /g') 0 0 1 0

@@ -114,8 +114,6 @@ case_disk_hot() {
 	truncate -s 320M "$CASE_DIR/data.img"
 	truncate -s 48M "$CASE_DIR/extra.img"
 	cat >"$CASE_DIR/scenario" <<-'EOT'
-	disk-resize extra 32M
-	disk-resize data 256M
 	expect host: add
 	disk-add extra
 	refused disk-add extra
@@ -130,7 +128,8 @@ case_disk_hot() {
 	sleep 1000
 	disk-pull extra
 	EOT
-	out=$(disk_hv --timeout 400 --disk "$CASE_DIR/data.img,id=data" --disk "$CASE_DIR/extra.img,id=extra,later" \
+	out=$(disk_hv --timeout 400 --disk "$CASE_DIR/data.img,id=data,size=256M" \
+		--disk "$CASE_DIR/extra.img,id=extra,later,size=32M" \
 		--scenario "$CASE_DIR/scenario" --stream --exec "$(guest_script DEV=/dev/sdb hot.sh)") || true
 	suite_ran "$out"
 	disk_clean

@@ -185,6 +185,8 @@ int storage_create(const struct storage_cfg *cfg, const void *raw, size_t len,
 		storage_destroy(st);
 		return r;
 	}
+	log_info(ALLOWED, "%u disk controllers for VTL0, its memory is %s", st->n_ctrls,
+		 cfg->bounce == DISK_BOUNCE_NEVER ? "used by the devices" : "copied");
 	*ret_st = st;
 	return 0;
 }
@@ -359,26 +361,26 @@ static void inspect_slots(struct inspect *in, const void *obj)
 	}
 }
 
-static void inspect_ctrl(struct inspect *in, const void *obj)
+static void inspect_ide_ctrl(struct inspect *in, const void *obj)
 {
-	const struct ctrl *c = obj;
-
-	if (c->sv)
-		inspect_dir(in, SENS_UNSPEC, "controller", storvsp_inspect, c->sv);
-	else
-		inspect_dir(in, SENS_UNSPEC, "accelerators", storage_ide_inspect, c);
-	inspect_dir(in, SENS_UNSPEC, "luns", inspect_slots, c);
+	inspect_dir(in, SENS_UNSPEC, "accelerators", storage_ide_inspect, obj);
+	inspect_dir(in, SENS_UNSPEC, "luns", inspect_slots, obj);
 }
 
+/* SCSI controllers show their units and disks by themselves. */
 static void inspect_ctrls(struct inspect *in, const struct storage *st, bool ide)
 {
 	for (uint32_t i = 0; i < st->n_ctrls; i++) {
+		const struct ctrl *c = &st->ctrls[i];
 		char id[GUID_STR_LEN + 1];
 
-		if ((st->ctrls[i].ide != NULL) != ide)
+		if ((c->ide != NULL) != ide)
 			continue;
-		guid_format(&st->ctrls[i].instance, id);
-		inspect_dir(in, SENS_UNSPEC, id, inspect_ctrl, &st->ctrls[i]);
+		guid_format(&c->instance, id);
+		if (ide)
+			inspect_dir(in, SENS_UNSPEC, id, inspect_ide_ctrl, c);
+		else
+			inspect_dir(in, SENS_UNSPEC, id, storvsp_inspect, c->sv);
 	}
 }
 

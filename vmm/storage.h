@@ -57,5 +57,5 @@ must_check int storage_modify(struct storage *st, const void *raw, size_t len,
  * Accepts NULL. */
 void storage_destroy(struct storage *st);
 
-/* Settings, controllers, units, disks. */
+/* Settings, controllers with their units and disks. */
 void storage_inspect(struct inspect *in, const void *st);

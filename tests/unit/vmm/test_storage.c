@@ -213,8 +213,8 @@ START_TEST(everything_at_start)
 
 	ck_assert_str_eq(inspect_get(storage_inspect, st, "guest_memory"), "\"bounce\"");
 	ck_assert_str_eq(inspect_get(storage_inspect, st,
-				     "scsi/00000100-0000-0000-0000-000000000000/luns/9/unit/dvd"),
-			 "true");
+				     "scsi/00000100-0000-0000-0000-000000000000/attached"),
+			 "3");
 	ck_assert_str_eq(inspect_get(storage_inspect, st, "settings/fixed/scsi_sub_channels"),
 			 "700");
 	teardown();

@@ -100,7 +100,7 @@ static void failed(struct ide_chan *ch)
 	reason(ide_current(ch), ATAPI_IR_COMMAND | ATAPI_IR_TO_HOST);
 	if (ch->x.dma)
 		ch->bm_status &= (uint8_t)~IDE_BM_ACTIVE;
-	ide_fail(ch, (uint8_t)(key << 4 | ATA_ERR_ABORT));
+	ide_fail(ch, (uint8_t)((uint64_t)key << 4 | ATA_ERR_ABORT));
 }
 
 void atapi_block(struct ide_chan *ch)

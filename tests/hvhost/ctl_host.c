@@ -59,6 +59,8 @@ static void write_all(const struct ctl_host *ch, const char *text, size_t len)
 }
 
 static void put(const struct ctl_host *ch, const char *before, const char *fmt, va_list ap)
+	printf_like(3, 0);
+static void put(const struct ctl_host *ch, const char *before, const char *fmt, va_list ap)
 {
 	char text[CTL_LINE];
 	size_t len = (size_t)snprintf(text, sizeof(text), "%s", before);

@@ -177,6 +177,8 @@ static void add_drives(struct args *a, const struct outer_cfg *cfg)
 	}
 }
 
+static const char outer_cmdline[] = "console=ttyS0 quiet mitigations=off panic=-1 no_timer_check";
+
 static void build_command(struct args *a, const struct outer_cfg *cfg, const char *kernel,
 			  const char *initrd)
 {
@@ -205,8 +207,7 @@ static void build_command(struct args *a, const struct outer_cfg *cfg, const cha
 					       "/proc/self/fd/4",
 					       "-no-reboot",
 					       "-append",
-					       "console=ttyS0 quiet mitigations=off panic=-1 "
-					       "no_timer_check" };
+					       outer_cmdline };
 	static const char *const link[] = {
 		"-device",  "isa-debug-exit,iobase=0x501,iosize=4",
 		"-device",  "virtio-serial-pci",

@@ -88,7 +88,9 @@ vtl0_script() {
 	$(base64 "$1")
 	END
 	chmod 755 /tmp/disk_load
-	for i in 1 2 3 4 5 6 7 8 9 10; do [ -b /dev/sda ] && break; sleep 1; done
+	modprobe hv_storvsc
+	modprobe sd_mod
+	for i in \$(seq 30); do [ -b /dev/sda ] && break; sleep 1; done
 	/tmp/disk_load /dev/sda 1 4096 $DISK_S
 	/tmp/disk_load /dev/sda 32 4096 $DISK_S
 	/tmp/disk_load /dev/sda 8 262144 $DISK_S

@@ -46,7 +46,8 @@ static void make_folders(char *path)
 	}
 }
 
-static void full_path(const struct fake_sysfs *fs, char path[512], const char *fmt, va_list ap)
+static void __attribute__((format(printf, 3, 0)))
+full_path(const struct fake_sysfs *fs, char path[512], const char *fmt, va_list ap)
 {
 	const int n = snprintf(path, 512, "%s/", fs->top);
 

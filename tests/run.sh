@@ -9,7 +9,7 @@
 
 BOOTS=25
 POWERCUTS=2
-SCALE=100
+SCALE=20 # percent of the sizes of fio's jobs
 LONG=
 ONLY=
 LANES=()
@@ -120,7 +120,7 @@ main_test() {
 		--only) ONLY=${2:?}; shift ;;
 		--boots) BOOTS=${2:?}; shift ;;
 		--power-cuts) POWERCUTS=${2:?}; shift ;;
-		--long) LONG=1 BOOTS=300 POWERCUTS=300 SCALE=1000 ;;
+		--long) LONG=1 BOOTS=300 POWERCUTS=300 SCALE=200 ;;
 		*) die "unknown option $1; see ./keel test --help" ;;
 		esac
 		shift

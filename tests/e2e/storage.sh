@@ -37,13 +37,38 @@ guest_script() {
 	for part in "$@"; do
 		[[ $part == *.sh ]] && cat "$ROOT/tests/e2e/disk/$part" || printf '%s\n' "$part"
 	done
-	printf 'echo all done\n'
+	printf 'echo all done\nsleep 10\n'
 }
 
-# suite_ran: the output of a guest_script, all of it.
-suite_ran() {
-	printf '%s\n' "$1"
-	[[ $1 == *"all done" && $1 != *FAILED* ]] || want "every check in the guest to hold"
+# disk_counter NAME: what the counters of that name of all disks come to, in the tree that was saved.
+disk_counter() {
+	python3 - "$1" "$CASE_DIR/inspect" <<-'PY'
+	import json, sys
+	def total(node):
+	    if not isinstance(node, dict):
+	        return 0
+	    own = node.get(sys.argv[1], 0)
+	    return (own if isinstance(own, int) else 0) + sum(map(total, node.values()))
+	with open(sys.argv[2]) as f:
+	    print(total(json.load(f)))
+	PY
+}
+
+# run_suite OPTIONS...: scripts of tests/e2e/disk, all of whose checks must hold. At the end of them the
+# guest waits, and what the paravisor says of its storage is saved.
+run_suite() {
+	local front sock=$CASE_DIR/vsock out
+	disk_hv --stream --vtl2-vsock "$sock" "$@" >"$CASE_DIR/out" 2>"$CASE_DIR/stderr" &
+	front=$!
+	until grep -aqE '^(all done|FAILED)' "$CASE_DIR/out"; do
+		kill -0 "$front" 2>/dev/null || break
+		sleep 0.5
+	done
+	"$HOST_DIR/diag/cli/keeldiag" "$sock" inspect -t 20 -j -r vm/storage >"$CASE_DIR/inspect" || true
+	wait "$front" || true
+	out=$(cat "$CASE_DIR/out")
+	printf '%s\n' "$out"
+	[[ $out == *"all done"* && $out != *FAILED* ]] || { cat "$CASE_DIR/stderr"; want "every check in the guest to hold"; }
 }
 
 # Debian with systemd boots from the translated disk, with the right identity, and ends in order.
@@ -74,16 +99,15 @@ case_disk_front_door() {
 	[[ $out =~ ^/dev/sda1$'\n'sda\ +Msft\ +Virtual\ Disk\ *$'\n'running$ ]] || want "a content system, got: $out"
 }
 
-# The suites in one boot: a disk for data behind the same path, one offered as NVMe.
+# The suites in one boot: a disk for data behind the same path, whose requests are not copied.
 case_disk_suite() {
-	local out
 	new_disk
 	truncate -s 300M "$CASE_DIR/data.img"
 	truncate -s 64M "$CASE_DIR/nvme.img"
-	out=$(disk_hv --timeout 580 --disk "$CASE_DIR/data.img,id=data" ${NVME_TO_VTL0:+--disk "$CASE_DIR/nvme.img,as=nvme"} \
-		--exec "$(guest_script DEV=/dev/sdb SCALE="${SCALE:-100}" sg3.sh fio.sh filesystems.sh \
-			${NVME_TO_VTL0:+CTRL=nvme0 NS=nvme0n1 nvme.sh} kernel_quiet)") || true
-	suite_ran "$out"
+	run_suite --timeout 580 --disk "$CASE_DIR/data.img,id=data" ${NVME_TO_VTL0:+--disk "$CASE_DIR/nvme.img,as=nvme"} \
+		--exec "$(guest_script DEV=/dev/sdb SCALE="$SCALE" sg3.sh fio.sh filesystems.sh \
+			${NVME_TO_VTL0:+CTRL=nvme0 NS=nvme0n1 nvme.sh} kernel_quiet)"
+	[ "$(disk_counter zero_copy)" -gt 1000 ] || want "requests without a copy"
 	disk_clean
 }
 
@@ -109,7 +133,6 @@ case_disk_crash() {
 
 # Disks come, grow, go, and go without a word, while fio writes to one that stays.
 case_disk_hot() {
-	local out
 	new_disk
 	truncate -s 320M "$CASE_DIR/data.img"
 	truncate -s 48M "$CASE_DIR/extra.img"
@@ -128,20 +151,20 @@ case_disk_hot() {
 	sleep 1000
 	disk-pull extra
 	EOT
-	out=$(disk_hv --timeout 400 --disk "$CASE_DIR/data.img,id=data,size=256M" \
+	run_suite --disk "$CASE_DIR/data.img,id=data,size=256M" \
 		--disk "$CASE_DIR/extra.img,id=extra,later,size=32M" \
-		--scenario "$CASE_DIR/scenario" --stream --exec "$(guest_script DEV=/dev/sdb hot.sh)") || true
-	suite_ran "$out"
+		--scenario "$CASE_DIR/scenario" --exec "$(guest_script DEV=/dev/sdb hot.sh)"
 	disk_clean
 }
 
 # The same data path when the kernel cannot pin the guest's memory: everything is copied.
 case_disk_bounce() {
-	local out DISK_SET=KEEL_FORCE_BOUNCE=1
+	local DISK_SET=KEEL_FORCE_BOUNCE=1
 	new_disk
 	truncate -s 128M "$CASE_DIR/data.img"
-	out=$(disk_hv --disk "$CASE_DIR/data.img" --exec "$(guest_script DEV=/dev/sdb SCALE=30 fio.sh kernel_quiet)") || true
-	suite_ran "$out"
+	run_suite --disk "$CASE_DIR/data.img" \
+		--exec "$(guest_script DEV=/dev/sdb SCALE="$((SCALE / 2))" fio.sh kernel_quiet)"
+	[ "$(disk_counter bounced)" -gt 1000 ] && [ "$(disk_counter zero_copy)" -eq 0 ] || want "copies of all requests"
 	disk_clean
 }
 

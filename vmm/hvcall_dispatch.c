@@ -7,6 +7,7 @@
 #include "ckd.h"
 #include "hv_names.h"
 #include "hvcall.h"
+#include "hvcall_retarget.h"
 #include "hvregs.h"
 #include "log.h"
 #include "regs.h"
@@ -25,6 +26,7 @@ struct hcall {
 	uint64_t in, out; /* GPAs, or the two fast words */
 	uint32_t rep_count, rep_start;
 	uint32_t reps_done;
+	size_t in_len; /* of buf */
 	uint8_t buf[KEEL_PAGE_SIZE]; /* copy of header and elements */
 };
 
@@ -64,11 +66,9 @@ static uint16_t do_signal_event(struct hcall *c)
 	return env->signal_event(env->ctx, c->v->vp.idx, in.connection, in.flag);
 }
 
-/* No device of this layer has interrupts to move yet: every device id is unknown. */
 static uint16_t do_retarget(struct hcall *c)
 {
-	(void)c;
-	return HV_INVALID_DEVICE_ID;
+	return hvcall_retarget(c->v->env, c->buf, c->in_len);
 }
 
 static bool find_vp(const struct vcpu_env *env, uint32_t apic_id, uint32_t *ret_vp)
@@ -134,7 +134,8 @@ static const struct hcall_type types[] = {
 	{ HVCALL_POST_MESSAGE, false, false, sizeof(struct hv_post_message_in), 0,
 	  do_post_message },
 	{ HVCALL_SIGNAL_EVENT, false, true, sizeof(struct hv_signal_event_in), 0, do_signal_event },
-	{ HVCALL_RETARGET_DEVICE_INTERRUPT, false, false, 48, 0, do_retarget },
+	{ HVCALL_RETARGET_DEVICE_INTERRUPT, false, false, sizeof(struct hv_retarget_in), 0,
+	  do_retarget },
 	{ HVCALL_GET_VP_INDEX_FROM_APIC_ID, true, false, sizeof(struct hv_apicid_in), 4,
 	  do_vp_index },
 	{ HVCALL_SET_VP_REGISTERS, true, false, sizeof(struct hv_regs_in),
@@ -161,7 +162,7 @@ static uint16_t check_control(const struct hcall_type *t, struct hcall *c)
 	c->rep_start = HV_CONTROL_REP_START(c->control);
 	if (c->control & (HV_CONTROL_RESERVED | HV_CONTROL_NESTED))
 		return HV_INVALID_HYPERCALL_INPUT;
-	/* Retarget carries its processor set as a variable header, which nobody reads. */
+	/* Retarget carries its processor set as a variable header. */
 	if (HV_CONTROL_VARHEAD(c->control) && t->code != HVCALL_RETARGET_DEVICE_INTERRUPT)
 		return HV_INVALID_HYPERCALL_INPUT;
 	if (t->rep ? c->rep_start >= c->rep_count : c->rep_count || c->rep_start)
@@ -174,8 +175,10 @@ static uint16_t check_control(const struct hcall_type *t, struct hcall *c)
 /* Bring header and elements into c->buf; hv_status. */
 static uint16_t copy_input(const struct hcall_type *t, struct hcall *c)
 {
-	uint64_t len = t->in_bytes + (t->rep ? (uint64_t)c->rep_count * t->elem_bytes : 0);
+	uint64_t len = t->in_bytes + (t->rep ? (uint64_t)c->rep_count * t->elem_bytes : 0) +
+		       8ull * HV_CONTROL_VARHEAD(c->control);
 
+	c->in_len = (size_t)len;
 	if (c->control & HV_CONTROL_FAST) {
 		memcpy(c->buf, &c->in, 8);
 		memcpy(c->buf + 8, &c->out, 8);

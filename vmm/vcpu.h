@@ -78,6 +78,9 @@ struct vcpu_env {
 	uint16_t (*post_message)(void *ctx, vpidx_t vp, uint32_t connection, uint32_t type,
 				 const void *payload, size_t len);
 	uint16_t (*signal_event)(void *ctx, vpidx_t vp, uint32_t connection, uint16_t flag);
+	/* A device's message is to go to @vp now. 0; -ENOENT: nobody's; -EINVAL. May be NULL. */
+	int (*retarget)(void *ctx, uint64_t device_id, uint64_t addr, uint32_t data,
+			uint32_t vector, vpidx_t vp);
 	/* Message slots that were waited for (want_sints) are free. May be NULL. */
 	void (*sints_free)(void *ctx, vpidx_t vp, uint16_t sints);
 };

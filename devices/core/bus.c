@@ -61,6 +61,7 @@ struct bus {
 	struct vp_counts *counts; /* n_vps + 1; the last set is for everybody else */
 	uint32_t n_vps;
 	bool frozen;
+	struct bus_rest rest;
 };
 
 static uint64_t ones(unsigned int size)
@@ -262,6 +263,34 @@ static __attribute__((noinline, cold)) void unclaimed(struct vp_counts *n, enum 
 		     (unsigned long long)addr);
 }
 
+/* Nobody claimed it: perhaps it is where a guest has put something. */
+static bool rest_reads(struct bus *bus, enum bus_space space, uint64_t addr, unsigned int size,
+		       uint64_t *ret_val)
+{
+	const struct bus_rest *r = &bus->rest;
+	const uint64_t mask = size_mask(space, size);
+	uint64_t val;
+
+	if (space != BUS_MMIO || !r->read || !mask || !r->read(r->ctx, addr, size, &val))
+		return false;
+	*ret_val = val & mask;
+	return true;
+}
+
+static bool rest_writes(struct bus *bus, enum bus_space space, uint64_t addr, unsigned int size,
+			uint64_t val)
+{
+	const struct bus_rest *r = &bus->rest;
+	const uint64_t mask = size_mask(space, size);
+
+	return space == BUS_MMIO && r->write && mask && r->write(r->ctx, addr, size, val & mask);
+}
+
+void bus_set_rest(struct bus *bus, const struct bus_rest *rest)
+{
+	bus->rest = rest ? *rest : (struct bus_rest){ 0 };
+}
+
 static __attribute__((noinline, cold)) void bad_access(struct vp_counts *n, struct device *dev,
 						       enum bus_space space, uint64_t addr,
 						       unsigned int size, const char *what)
@@ -294,6 +323,8 @@ void bus_read(struct bus *bus, enum bus_space space, uint64_t addr, unsigned int
 	enum bus_status st = BUS_BAD;
 
 	count_up(&n->reads[space]);
+	if (!c && rest_reads(bus, space, addr, size, ret_val))
+		return;
 	if (!c) {
 		unclaimed(n, space, addr, "read");
 		*ret_val = ones(size);
@@ -326,6 +357,8 @@ void bus_write(struct bus *bus, enum bus_space space, uint64_t addr, unsigned in
 	enum bus_status st = BUS_BAD;
 
 	count_up(&n->writes[space]);
+	if (!c && rest_writes(bus, space, addr, size, val))
+		return;
 	if (!c) {
 		unclaimed(n, space, addr, "write");
 		return;

@@ -11,6 +11,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -69,6 +70,17 @@ void bus_read(struct bus *bus, enum bus_space space, uint64_t addr, unsigned int
 	      uint64_t *ret_val);
 void bus_write(struct bus *bus, enum bus_space space, uint64_t addr, unsigned int size, uint32_t vp,
 	       uint64_t val);
+
+/* Who is asked about addresses (BUS_MMIO) that nobody claimed: those whose places the guest
+ * chooses. False: not mine. Any thread, no lock is held; as bus_read() and bus_write(). */
+struct bus_rest {
+	bool (*read)(void *ctx, uint64_t addr, unsigned size, uint64_t *ret_val);
+	bool (*write)(void *ctx, uint64_t addr, unsigned size, uint64_t val);
+	void *ctx;
+};
+
+/* Before the first access; NULL: nobody (any more), after the last one. */
+void bus_set_rest(struct bus *bus, const struct bus_rest *rest);
 
 /* Who answers this address? NULL: nobody. Any thread. */
 struct device *bus_owner(const struct bus *bus, enum bus_space space, uint64_t addr);

@@ -33,7 +33,7 @@ static void on_disk_change(void *ctx)
 
 void slot_watch(struct ctrl *c, struct slot *s, bool on)
 {
-	if (s->disk)
+	if (s->disk && !c->nvme)
 		disk_watch(s->disk, c->st->cfg.ctl, on ? on_disk_change : NULL, c);
 }
 
@@ -75,14 +75,6 @@ static int create_scsi(struct storage *st, const struct vtl2_settings *s,
 	return 0;
 }
 
-static int not_yet(const char *what, const struct vtl2s_controller *set, struct vtl2s_error *err)
-{
-	vtl2s_error_set(err, "Configuration.StorageInvalidControllerType",
-			"%s controllers are not supported yet, instance %08x", what,
-			set->instance.d1);
-	return -EOPNOTSUPP;
-}
-
 static int create_controller(struct storage *st, const struct vtl2_settings *s,
 			     const struct vtl2s_controller *set, struct vtl2s_error *err)
 {
@@ -92,7 +84,7 @@ static int create_controller(struct storage *st, const struct vtl2_settings *s,
 	case VTL2S_IDE:
 		return storage_ide_create(st, set, err);
 	case VTL2S_NVME:
-		return not_yet("NVMe", set, err);
+		return storage_nvme_create(st, set, err);
 	}
 	return -EINVAL;
 }
@@ -157,7 +149,9 @@ static int build(struct storage *st, const void *raw, size_t len, struct vtl2s_e
 
 	if (r)
 		return r;
-	r = create_controllers(st, s, err);
+	r = storage_nvme_check(s, err);
+	if (r == 0)
+		r = create_controllers(st, s, err);
 	if (r) {
 		vtl2_settings_free(s);
 		return r;
@@ -233,6 +227,8 @@ static int start_change(struct storage *st, struct vtl2_settings *to, const stru
 	struct asked *asked;
 	int r = vtl2_settings_may_change(st->now, to, err);
 
+	if (r == 0)
+		r = storage_nvme_check(to, err);
 	if (r)
 		return r;
 	asked = malloc(sizeof(*asked));
@@ -303,10 +299,11 @@ static bool wait_left(struct storage *st)
 
 static void empty_slot(struct ctrl *c, struct slot *s)
 {
-	if (!s->unit)
+	if (!slot_taken(s))
 		return;
 	slot_watch(c, s, false);
-	scsi_unit_put(s->unit);
+	if (s->unit)
+		scsi_unit_put(s->unit);
 	disk_put(s->disk);
 	*s = (struct slot){ 0 };
 }
@@ -323,9 +320,11 @@ void storage_destroy(struct storage *st)
 
 		for (uint32_t lun = 0; lun < STORAGE_LUNS; lun++)
 			empty_slot(c, &c->slots[lun]);
-		st->leaving += c->sv ? 1 : storage_ide_parts(c);
+		st->leaving += c->ide ? storage_ide_parts(c) : 1;
 		if (c->sv)
 			storvsp_destroy(c->sv, on_left, st);
+		else if (c->nvme)
+			storage_nvme_stop(c, on_left, st);
 		else
 			storage_ide_stop(c, on_left, st);
 		c->sv = NULL;
@@ -346,7 +345,8 @@ static void inspect_slot(struct inspect *in, const void *obj)
 {
 	const struct slot *s = obj;
 
-	inspect_dir(in, SENS_UNSPEC, "unit", scsi_unit_inspect, s->unit);
+	if (s->unit)
+		inspect_dir(in, SENS_UNSPEC, "unit", scsi_unit_inspect, s->unit);
 	if (s->disk)
 		inspect_dir(in, SENS_UNSPEC, "disk", disk_inspect, s->disk);
 }
@@ -356,7 +356,7 @@ static void inspect_slots(struct inspect *in, const void *obj)
 	const struct ctrl *c = obj;
 
 	for (uint32_t lun = 0; lun < STORAGE_LUNS; lun++) {
-		if (c->slots[lun].unit)
+		if (slot_taken(&c->slots[lun]))
 			inspect_dir_at(in, SENS_UNSPEC, lun, inspect_slot, &c->slots[lun]);
 	}
 }
@@ -367,18 +367,25 @@ static void inspect_ide_ctrl(struct inspect *in, const void *obj)
 	inspect_dir(in, SENS_UNSPEC, "luns", inspect_slots, obj);
 }
 
-/* SCSI controllers show their units and disks by themselves. */
-static void inspect_ctrls(struct inspect *in, const struct storage *st, bool ide)
+static enum vtl2s_protocol protocol_of(const struct ctrl *c)
+{
+	return c->ide ? VTL2S_IDE : c->nvme ? VTL2S_NVME : VTL2S_SCSI;
+}
+
+/* SCSI and NVMe controllers show their units and disks by themselves. */
+static void inspect_ctrls(struct inspect *in, const struct storage *st, enum vtl2s_protocol p)
 {
 	for (uint32_t i = 0; i < st->n_ctrls; i++) {
 		const struct ctrl *c = &st->ctrls[i];
 		char id[GUID_STR_LEN + 1];
 
-		if ((c->ide != NULL) != ide)
+		if (protocol_of(c) != p)
 			continue;
 		guid_format(&c->instance, id);
-		if (ide)
+		if (c->ide)
 			inspect_dir(in, SENS_UNSPEC, id, inspect_ide_ctrl, c);
+		else if (c->nvme)
+			inspect_dir(in, SENS_UNSPEC, id, storage_nvme_inspect, c);
 		else
 			inspect_dir(in, SENS_UNSPEC, id, storvsp_inspect, c->sv);
 	}
@@ -386,12 +393,17 @@ static void inspect_ctrls(struct inspect *in, const struct storage *st, bool ide
 
 static void inspect_scsi(struct inspect *in, const void *obj)
 {
-	inspect_ctrls(in, obj, false);
+	inspect_ctrls(in, obj, VTL2S_SCSI);
 }
 
 static void inspect_ide(struct inspect *in, const void *obj)
 {
-	inspect_ctrls(in, obj, true);
+	inspect_ctrls(in, obj, VTL2S_IDE);
+}
+
+static void inspect_nvme(struct inspect *in, const void *obj)
+{
+	inspect_ctrls(in, obj, VTL2S_NVME);
 }
 
 void storage_inspect(struct inspect *in, const void *obj)
@@ -406,6 +418,7 @@ void storage_inspect(struct inspect *in, const void *obj)
 	inspect_count(in, SENS_UNSPEC, "disk_changes", st->n_disk_changes);
 	inspect_dir(in, SENS_UNSPEC, "scsi", inspect_scsi, st);
 	inspect_dir(in, SENS_UNSPEC, "ide", inspect_ide, st);
+	inspect_dir(in, SENS_UNSPEC, "nvme", inspect_nvme, st);
 	if (st->now)
 		inspect_dir(in, SENS_UNSPEC, "settings", vtl2_settings_inspect, st->now);
 }

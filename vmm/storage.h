@@ -14,8 +14,10 @@
 #include "hostdev.h"
 #include "loop.h"
 #include "macros.h"
+#include "msi.h"
 
 struct inspect;
+struct pci_vtl0;
 struct piix4_ide;
 struct storage;
 struct vmbus_server;
@@ -28,6 +30,8 @@ struct storage_cfg {
 	struct loop *(*vp_loop)(void *ctx, uint32_t vp); /* valid as long as the storage */
 	void *ctx;
 	struct piix4_ide *ide; /* NULL: the machine has none */
+	struct pci_vtl0 *pci; /* NULL: no NVMe controllers */
+	struct msi_sink msi; /* theirs */
 	uint32_t wait_ms; /* for devices of the host to appear */
 	enum disk_bounce bounce; /* how data of guest memory reaches the kernel */
 	struct hostdev_roots roots; /* NULLs: the usual ones */

@@ -93,8 +93,14 @@ void job_cancel(struct storage *st)
 static int put_in(struct step *s, struct vtl2s_error *err)
 {
 	struct slot *slot = &s->c->slots[s->lun];
-	int r = s->c->sv ? storvsp_attach(s->c->sv, 0, s->lun, s->unit)
-			 : storage_ide_attach(s->c, s->lun, s->parts.lun, s->unit, s->disk);
+	int r;
+
+	if (s->c->sv)
+		r = storvsp_attach(s->c->sv, 0, s->lun, s->unit);
+	else if (s->c->nvme)
+		r = storage_nvme_attach(s->c, s->lun, s->disk);
+	else
+		r = storage_ide_attach(s->c, s->lun, s->parts.lun, s->unit, s->disk);
 
 	if (r) {
 		vtl2s_error_set(err, "Underhill.StorageAttachDiskFailed",
@@ -102,7 +108,7 @@ static int put_in(struct step *s, struct vtl2s_error *err)
 		return r;
 	}
 	/* The channel has the reference; this one is for the medium and for inspect. */
-	slot->unit = scsi_unit_get(s->unit);
+	slot->unit = s->unit ? scsi_unit_get(s->unit) : NULL;
 	slot->disk = s->disk;
 	(void)snprintf(slot->name, sizeof(slot->name), "%s", s->name);
 	s->unit = NULL;
@@ -169,9 +175,14 @@ static void take_out(struct job *j, const struct step *s)
 	int r;
 
 	slot_watch(s->c, slot, false);
-	scsi_unit_put(slot->unit);
+	if (slot->unit)
+		scsi_unit_put(slot->unit);
 	disk_put(slot->disk);
 	*slot = (struct slot){ 0 };
+	if (s->c->nvme) {
+		storage_nvme_detach(s->c, s->lun);
+		return;
+	}
 	j->detaching++;
 	j->st->leaving++;
 	r = storvsp_detach(s->c->sv, 0, s->lun, on_detached, j);
@@ -202,7 +213,7 @@ static int make_unit(struct step *s, struct vtl2s_error *err)
 	const struct vtl2s_lun *l = s->parts.lun;
 	int r = lun_disk(&s->parts, s->name, &s->disk, err);
 
-	if (r || s->kind != STEP_ADD)
+	if (r || s->kind != STEP_ADD || s->c->nvme)
 		return r;
 	r = lun_unit(l, s->name, s->disk ? disk_get(s->disk) : NULL, &s->unit, err);
 	return r;
@@ -268,7 +279,7 @@ static void add_step(struct job *j, enum step_kind kind, struct ctrl *c, uint32_
 static void plan_lun(struct job *j, struct ctrl *c, uint32_t lun, const struct vtl2s_lun *from,
 		     const struct vtl2s_lun *to)
 {
-	const bool there = c->slots[lun].unit != NULL;
+	const bool there = slot_taken(&c->slots[lun]);
 
 	if (there && from && to) {
 		if (vtl2s_lun_eq(from, to))
@@ -295,9 +306,9 @@ static void plan(struct job *j)
 			st->now ? vtl2s_controller_at(st->now, &c->instance) : NULL;
 		const struct vtl2s_controller *to = vtl2s_controller_at(j->to, &c->instance);
 
-		for (uint32_t lun = 0; lun < (c->sv ? STORAGE_LUNS : STORAGE_IDE_DRIVES); lun++) {
-			const uint8_t chan = c->sv ? 0 : (uint8_t)(lun / 2);
-			const uint32_t at = c->sv ? lun : lun % 2;
+		for (uint32_t lun = 0; lun < (c->ide ? STORAGE_IDE_DRIVES : STORAGE_LUNS); lun++) {
+			const uint8_t chan = c->ide ? (uint8_t)(lun / 2) : 0;
+			const uint32_t at = c->ide ? lun % 2 : c->nvme ? lun + 1 : lun;
 
 			plan_lun(j, c, lun, from ? vtl2s_lun_at(from, chan, at) : NULL,
 				 to ? vtl2s_lun_at(to, chan, at) : NULL);

@@ -15,8 +15,8 @@
 
 /* A LUN that VTL0 sees. */
 struct slot {
-	struct scsi_unit *unit; /* NULL: nothing there */
-	struct disk *disk; /* NULL: drive without medium */
+	struct scsi_unit *unit; /* NULL: nothing there, or a namespace */
+	struct disk *disk; /* NULL: drive without medium, if there is a unit */
 	char name[32];
 };
 
@@ -24,7 +24,8 @@ struct ctrl {
 	struct storage *st;
 	struct guid instance;
 	struct storvsp *sv; /* SCSI */
-	struct ide_ctrl *ide; /* IDE (storage_ide.c); exactly one of both is there */
+	struct ide_ctrl *ide; /* IDE (storage_ide.c) */
+	struct nvme_ctrl *nvme; /* NVMe (storage_nvme.c); exactly one of the three is there */
 	struct slot slots[STORAGE_LUNS];
 };
 
@@ -103,7 +104,24 @@ void storage_ide_stop(struct ctrl *c, void (*done)(void *ctx), void *ctx);
 /* Accelerator channels: an inspect_fn on the struct ctrl. */
 void storage_ide_inspect(struct inspect *in, const void *c);
 
+/* ---- storage_nvme.c: namespaces of an NVMe controller ------------------------------------ */
+
+must_check int storage_nvme_check(const struct vtl2_settings *s, struct vtl2s_error *err);
+must_check int storage_nvme_create(struct storage *st, const struct vtl2s_controller *set,
+				   struct vtl2s_error *err);
+must_check int storage_nvme_attach(struct ctrl *c, unsigned place, struct disk *disk);
+void storage_nvme_detach(struct ctrl *c, unsigned place);
+void storage_nvme_stop(struct ctrl *c, void (*done)(void *ctx), void *ctx);
+/* An inspect_fn on the struct ctrl. */
+void storage_nvme_inspect(struct inspect *in, const void *c);
+
 /* ---- storage.c ----------------------------------------------- */
 
 /* Tell when the capacity of the disk of a slot changes, or stop that. */
 void slot_watch(struct ctrl *c, struct slot *s, bool on);
+
+/* Is there a disk or a drive? */
+static inline bool slot_taken(const struct slot *s)
+{
+	return s->unit || s->disk;
+}

@@ -17,6 +17,7 @@
 #include "log_span.h"
 #include "regs.h"
 #include "timeline.h"
+#include "pci_vtl0.h"
 #include "vm_memory.h"
 #include "vm_storage.h"
 
@@ -151,6 +152,14 @@ static uint16_t on_post_message(void *ctx, vpidx_t vp, uint32_t connection, uint
 	struct vm *vm = ctx;
 
 	return vmbus_vtl0_post(vm->vmbus, vp, connection, type, payload, len);
+}
+
+static int on_retarget(void *ctx, uint64_t device_id, uint64_t addr, uint32_t data, uint32_t vector,
+		       vpidx_t vp)
+{
+	struct vm *vm = ctx;
+
+	return pci_vtl0_retarget(vm->pci, device_id, addr, data, vector, vp);
 }
 
 static uint16_t on_signal_event(void *ctx, vpidx_t vp, uint32_t connection, uint16_t flag)
@@ -379,6 +388,25 @@ static int build_vmbus(struct vm *vm)
 	return why("VMBus for VTL0", vmbus_vtl0_create(&cfg, &vm->vmbus));
 }
 
+/* Functions on VPCI channels; where they are in memory is VTL0's choice. */
+static int build_pci(struct vm *vm)
+{
+	const struct pci_vtl0_cfg cfg = {
+		.server = vmbus_vtl0_server(vm->vmbus),
+		.ctl = vm->ctl,
+		.vps = vm->dt.n_vps,
+		.apic_ids = vm->dt.apic_ids,
+	};
+	struct bus_rest rest;
+	int r = pci_vtl0_create(&cfg, &vm->pci);
+
+	if (r)
+		return why("PCI for VTL0", r);
+	rest = pci_vtl0_rest(vm->pci);
+	bus_set_rest(machine_bus(vm->machine), &rest);
+	return 0;
+}
+
 /*
  * What the host has for VTL0. Rings in the memory of an isolated VTL0 would be of no use to it.
  * VTL0 runs as well without.
@@ -466,6 +494,7 @@ static int start_vps(struct vm *vm)
 		.triple_fault = on_triple_fault,
 		.post_message = on_post_message,
 		.signal_event = on_signal_event,
+		.retarget = on_retarget,
 		.sints_free = on_sints_free,
 	};
 	return why("virtual processors", vps_start(&cfg, &vm->vps));
@@ -484,6 +513,8 @@ static int start_vtl0(struct vm *vm)
 		r = build_machine(vm);
 	if (r == 0)
 		r = build_vmbus(vm);
+	if (r == 0)
+		r = build_pci(vm);
 	if (r == 0)
 		r = load_vtl0(vm);
 	if (r == 0)
@@ -542,6 +573,7 @@ void vm_stop(struct vm *vm)
 	loop_timer_cancel(&vm->mem_timer);
 	loop_timer_cancel(&vm->drain_timer);
 	host_relay_stop(&vm->relay);
+	pci_vtl0_destroy(vm->pci);
 	vmbus_vtl0_destroy(vm->vmbus);
 	host_close(&vm->host);
 	machine_destroy(vm->machine);

@@ -26,6 +26,7 @@
 #include "vps.h"
 #include "vtl0_config.h"
 
+struct pci_vtl0;
 struct storage;
 
 /* What VTL0 asked for; the first request wins. */
@@ -68,6 +69,7 @@ struct vm {
 	struct power_ops power;
 
 	struct vmbus_vtl0 *vmbus; /* what VTL0's hypercalls for channels reach */
+	struct pci_vtl0 *pci;
 	struct host_relay relay;
 
 	struct storage *storage; /* VTL0's disks */

@@ -86,6 +86,8 @@ int vm_storage_start(struct vm *vm)
 		.vp_loop = vp_loop,
 		.ctx = vm,
 		.ide = machine_ide(vm->machine),
+		.pci = vm->pci,
+		.msi = vm->msi,
 		.wait_ms = vm->knobs.config_timeout_s * 1000,
 		.bounce = how_memory_goes(vm),
 	};

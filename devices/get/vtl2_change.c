@@ -120,7 +120,7 @@ static int lun_may_change(const struct vtl2s_lun *from, const struct vtl2s_lun *
 	return -EPERM;
 }
 
-static int scsi_may_change(const struct vtl2s_controller *from, const struct vtl2s_controller *to,
+static int luns_may_change(const struct vtl2s_controller *from, const struct vtl2s_controller *to,
 			   struct vtl2s_error *err)
 {
 	int r = 0;
@@ -134,21 +134,6 @@ static int scsi_may_change(const struct vtl2s_controller *from, const struct vtl
 	return r;
 }
 
-/* Nobody can tell a controller that is running about namespaces yet. */
-static int nvme_may_change(const struct vtl2s_controller *from, const struct vtl2s_controller *to,
-			   struct vtl2s_error *err)
-{
-	if (from->n_luns != to->n_luns)
-		return no_controllers(err);
-	for (uint32_t i = 0; i < to->n_luns; i++) {
-		const struct vtl2s_lun *o = vtl2s_lun_at(from, 0, to->luns[i].location);
-
-		if (!o || !vtl2s_lun_eq(o, &to->luns[i]))
-			return no_controllers(err);
-	}
-	return 0;
-}
-
 static int controller_may_change(const struct vtl2s_controller *from,
 				 const struct vtl2s_controller *to, struct vtl2s_error *err)
 {
@@ -160,9 +145,8 @@ static int controller_may_change(const struct vtl2s_controller *from,
 	case VTL2S_IDE:
 		return ide_may_change(from, to, err);
 	case VTL2S_SCSI:
-		return scsi_may_change(from, to, err);
 	case VTL2S_NVME:
-		return nvme_may_change(from, to, err);
+		return luns_may_change(from, to, err);
 	}
 	return no_controllers(err);
 }

@@ -163,7 +163,8 @@ static void successor(void)
 	vmguest_send(&g, &m, sizeof(m));
 	while (vmguest_take(&g))
 		;
-	c->host_signal = c->guest_signal = false;
+	c->host_signal = false;
+	c->guest_signal = false;
 	BUG_ON(!vmguest_open(&g, c, 5));
 	asked = answered = 0;
 	send(&q, sizeof(q), true);

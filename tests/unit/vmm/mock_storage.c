@@ -8,6 +8,7 @@
 
 #include "bug.h"
 #include "inspect.h"
+#include "pci_vtl0.h"
 
 struct mock_storage mock;
 
@@ -280,4 +281,72 @@ void mock_ide_fini(struct piix4_ide *p)
 		}
 	}
 	*p = (struct piix4_ide){ 0 };
+}
+
+/* ---- NVMe ------------------------------------------------------------------------------------ */
+
+int nvme_ctrl_create(const struct nvme_ctrl_cfg *cfg, struct nvme_ctrl **ret_c)
+{
+	struct nvme_ctrl *c = calloc(1, sizeof(*c));
+
+	BUG_ON(!c || !cfg->loop || !cfg->max_queues || cfg->msix_vectors != cfg->max_queues + 1);
+	c->cfg = *cfg;
+	mock.nvme = *ret_c = c;
+	mock.ctrls++;
+	return 0;
+}
+
+void nvme_ctrl_destroy(struct nvme_ctrl *c, void (*done)(void *ctx), void *ctx)
+{
+	BUG_ON(mock.functions); /* it is still on the bus */
+	for (unsigned i = 0; i < NVME_CTRL_MAX_NS; i++)
+		disk_put(c->ns[i]);
+	mock.nvme = NULL;
+	mock.ctrls--;
+	free(c);
+	if (done)
+		done(ctx);
+}
+
+struct pci_func *nvme_ctrl_pci(struct nvme_ctrl *c)
+{
+	return (struct pci_func *)c;
+}
+
+int nvme_ctrl_attach(struct nvme_ctrl *c, uint32_t nsid, struct disk *d)
+{
+	BUG_ON(!nsid || nsid > NVME_CTRL_MAX_NS || c->ns[nsid - 1]);
+	if (mock.fail_attach)
+		return mock.fail_attach;
+	c->ns[nsid - 1] = d;
+	return 0;
+}
+
+int nvme_ctrl_detach(struct nvme_ctrl *c, uint32_t nsid)
+{
+	BUG_ON(!c->ns[nsid - 1]);
+	disk_put(c->ns[nsid - 1]);
+	c->ns[nsid - 1] = NULL;
+	return 0;
+}
+
+void nvme_ctrl_inspect(struct inspect *in, const void *c)
+{
+	inspect_u64(in, SENS_UNSPEC, "queues", ((const struct nvme_ctrl *)c)->cfg.max_queues);
+}
+
+int pci_vtl0_add(struct pci_vtl0 *p, const struct guid *instance, struct pci_func *f)
+{
+	BUG_ON(!p || !f);
+	mock.functions += !mock.fail_pci;
+	return mock.fail_pci;
+}
+
+bool pci_vtl0_remove(struct pci_vtl0 *p, const struct pci_func *f, void (*done)(void *ctx),
+		     void *ctx)
+{
+	BUG_ON(!p || !mock.functions);
+	mock.functions--;
+	done(ctx);
+	return true;
 }

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "diskio.h"
+#include "nvme_ctrl.h"
 #include "piix4_ide.h"
 #include "scsi.h"
 #include "storvsp.h"
@@ -52,6 +53,12 @@ struct piix4_ide {
 	struct ide_chan chans[PIIX4_IDE_CHANNELS];
 };
 
+/* An NVMe controller, which is its PCI function, too. */
+struct nvme_ctrl {
+	struct nvme_ctrl_cfg cfg;
+	struct disk *ns[NVME_CTRL_MAX_NS];
+};
+
 /* Drives are let go as the machine does when it ends. */
 void mock_ide_fini(struct piix4_ide *p);
 
@@ -60,6 +67,9 @@ struct mock_storage {
 	unsigned disks, units, ctrls; /* alive */
 	struct storvsp *ctrl[MOCK_CTRLS]; /* in order of their making */
 	unsigned n_ctrl;
+	struct nvme_ctrl *nvme; /* the last one, if it is alive */
+	unsigned functions; /* offered now */
+	int fail_pci;
 	const char *fail_open; /* paths that contain this ... */
 	int fail_err; /* ... fail so */
 	int no_passthrough; /* error of disk_nvme_open() */

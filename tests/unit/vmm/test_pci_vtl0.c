@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Functions behind a bus: where the guest puts them they answer, and their messages can be moved. */
+/* Functions behind a bus: where the guest puts them they answer; their messages can be moved. */
 #include "hvcall.h"
 #include "hvcall_retarget.h"
 #include "inspect_get.h"

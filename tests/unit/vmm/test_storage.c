@@ -17,7 +17,8 @@ static struct fake_sysfs fs;
 static struct loop *loop;
 static struct storage *st;
 static struct piix4_ide machine_ide;
-static bool with_ide;
+static bool with_ide, with_pci;
+static char pci; /* stands for VTL0's bus */
 
 static const struct guid nvme_a = GUID_INIT(0xa0000000, 0x1111, 0, 0, 0, 0, 0, 0, 0, 0, 1);
 static const struct guid nvme_b = GUID_INIT(0xb0000000, 0x2222, 0, 0, 0, 0, 0, 0, 0, 0, 2);
@@ -65,7 +66,7 @@ static void setup(void)
 {
 	memset(&mock, 0, sizeof(mock));
 	memset(&machine_ide, 0, sizeof(machine_ide));
-	with_ide = false;
+	with_ide = with_pci = false;
 	fake_sysfs_init(&fs);
 	ck_assert_int_eq(loop_create(64, &loop), 0);
 	fake_sysfs_nvme(&fs, &nvme_a, 0, 1, 1, 0);
@@ -99,6 +100,7 @@ static int create(uint32_t wait_ms)
 					 .vps = 4,
 					 .vp_loop = vp_loop,
 					 .ide = with_ide ? &machine_ide : NULL,
+					 .pci = with_pci ? (struct pci_vtl0 *)(void *)&pci : NULL,
 					 .wait_ms = wait_ms,
 					 .bounce = DISK_BOUNCE_ALWAYS,
 					 .roots = fs.roots };
@@ -371,6 +373,50 @@ START_TEST(ide_drives)
 }
 END_TEST
 
+/* LUNs are namespaces, whose numbers begin with 1. */
+START_TEST(nvme_namespaces)
+{
+	setup();
+	with_pci = true;
+	ctrls[0].protocol = VTL2S_NVME;
+	lun(0, 1, VTL2S_DEV_NVME, &nvme_a, 1);
+	lun(1, 65, VTL2S_DEV_NVME, &nvme_a, 5);
+	ctrls[0].n_luns = 2;
+	ck_assert_int_eq(create(0), -EINVAL); /* more than there can be */
+	luns[1].location = 64;
+	mock.fail_pci = -ENOSPC;
+	ck_assert_int_eq(create(0), -ENOSPC);
+	ck_assert_ptr_null(mock.nvme);
+	mock.fail_pci = 0;
+	ck_assert_int_eq(create(0), 0);
+	ck_assert_uint_eq(mock.functions, 1);
+	ck_assert_uint_eq(mock.units, 0);
+	ck_assert_uint_eq(mock.nvme->cfg.max_queues, 4);
+	ck_assert(path_ends(mock.nvme->ns[0], "ng0n1"));
+	ck_assert(path_ends(mock.nvme->ns[63], "ng0n2"));
+	ck_assert_str_eq(inspect_get(storage_inspect, st,
+				     "nvme/00000100-0000-0000-0000-000000000000/queues"),
+			 "4");
+	/* one moves, while VTL0 runs */
+	luns[0].location = 7;
+	change();
+	expect_changed();
+	ck_assert_ptr_null(mock.nvme->ns[0]);
+	ck_assert(path_ends(mock.nvme->ns[6], "ng0n1"));
+	luns[0].location = 70;
+	change();
+	expect_refused(-EINVAL, "Configuration.StorageLunLocationExceedsMaxLimits");
+	ck_assert(path_ends(mock.nvme->ns[6], "ng0n1"));
+	ctrls[0].n_luns = 0;
+	change();
+	expect_changed();
+	ck_assert_ptr_null(mock.nvme->ns[6]);
+	ck_assert_uint_eq(mock.disks, 0);
+	teardown();
+	ck_assert_uint_eq(mock.functions, 0);
+}
+END_TEST
+
 /* ---- changes --------------------------------------------------------------------------------- */
 
 static void create_two(void)
@@ -561,6 +607,6 @@ START_TEST(capacity)
 END_TEST
 
 UNIT_MAIN("vmm/storage", everything_at_start, nothing_at_all, waits_for_devices, missing_devices,
-	  devices_that_do_not_open, without_passthrough, bad_settings, ide_drives, add_and_remove,
-	  replace, media, all_or_nothing, refused_changes, commit_fails, end_in_the_middle,
-	  capacity)
+	  devices_that_do_not_open, without_passthrough, bad_settings, ide_drives, nvme_namespaces,
+	  add_and_remove, replace, media, all_or_nothing, refused_changes, commit_fails,
+	  end_in_the_middle, capacity)

@@ -22,12 +22,14 @@ static const struct guid remote_instance =
 
 /* ---- capacity -------------------------------------------------------------------------------- */
 
-/* Units look at their disk by themselves with every command; here it is only told. */
+/* Units look at their disk by themselves with every command; an idle guest is asked to send some. */
 static void on_disk_change(void *ctx)
 {
 	struct ctrl *c = ctx;
 
 	c->st->n_disk_changes++;
+	if (c->sv)
+		storvsp_rescan(c->sv);
 	log_info_rl(ALLOWED, "a disk of controller %08x changed", c->instance.d1);
 }
 

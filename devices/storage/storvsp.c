@@ -216,3 +216,8 @@ int storvsp_detach(struct storvsp *s, uint8_t target, uint8_t num, void (*done)(
 	storvsp_lun_left(lun);
 	return 0;
 }
+
+void storvsp_rescan(struct storvsp *s)
+{
+	storvsp_chan_rescan(s);
+}

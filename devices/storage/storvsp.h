@@ -64,5 +64,9 @@ must_check int storvsp_attach(struct storvsp *s, uint8_t target, uint8_t lun, st
 must_check int storvsp_detach(struct storvsp *s, uint8_t target, uint8_t lun,
 			      void (*done)(void *ctx), void *ctx);
 
+/* A unit has another size: the guest is asked to look at all of them. It hears of it with its next
+ * command in any case; this is for a guest that sends none. Owner's thread. */
+void storvsp_rescan(struct storvsp *s);
+
 /* Channels, state, counters (requests, wake-ups, signals, batches): inspect_fn. Owner's thread. */
 void storvsp_inspect(struct inspect *in, const void *s);

@@ -288,6 +288,8 @@ START_TEST(capacity)
 	disk_info(disk, &info);
 	info.generation++;
 	fake_disk_set_info(disk, &info);
+	storvsp_rescan(stv);
+	sg_until(&g, (sg_poll(&g, primary()), primary()->notices == 1));
 	r = sg_run(&g, primary(), &tur);
 	ck_assert_uint_eq(r.srb_status, SRB_ERROR | 0x80);
 	ck_assert_uint_eq(r.cdb[2], 6);

@@ -236,6 +236,11 @@ int storvsp_detach(struct storvsp *s, uint8_t target, uint8_t lun, void (*done)(
 	return 0;
 }
 
+void storvsp_rescan(struct storvsp *s)
+{
+	s->rescans++;
+}
+
 void storvsp_inspect(struct inspect *in, const void *s)
 {
 	inspect_u64(in, SENS_UNSPEC, "attached", ((const struct storvsp *)s)->attached);

@@ -34,7 +34,7 @@ struct scsi_unit {
 struct storvsp {
 	struct storvsp_cfg cfg;
 	struct scsi_unit *units[STORVSP_LUNS];
-	unsigned attached, detached;
+	unsigned attached, detached, rescans;
 	/* a detach that waits */
 	struct scsi_unit *leaving;
 	void (*done)(void *ctx);

@@ -602,6 +602,7 @@ START_TEST(capacity)
 	ck_assert_ptr_nonnull(d->watch);
 	d->watch(d->watch_ctx);
 	ck_assert_str_eq(inspect_get(storage_inspect, st, "disk_changes"), "1");
+	ck_assert_uint_eq(mock.ctrl[0]->rescans, 1); /* the guest hears of it */
 	teardown();
 }
 END_TEST

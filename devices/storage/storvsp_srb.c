@@ -205,6 +205,10 @@ void storvsp_execute(struct storvsp_slot *slot, const struct storvsp_req *req)
 		absent(slot, srb->lun);
 		return;
 	}
-	if (scsi_exec(port->q, &slot->cmd) < 0)
-		end_check(slot, SRB_BUSY);
+	if (scsi_exec(port->q, &slot->cmd) < 0) {
+		slot->cmd.scsi_status = SCSI_BUSY;
+		slot->cmd.srb_status = SRB_BUSY;
+		slot->cmd.transferred = 0;
+		reply(slot);
+	}
 }

@@ -69,6 +69,7 @@ enum scsi_opcode {
 enum scsi_status {
 	SCSI_GOOD = 0x00,
 	SCSI_CHECK_CONDITION = 0x02,
+	SCSI_BUSY = 0x08,
 	SCSI_RESERVATION_CONFLICT = 0x18,
 	SCSI_TASK_ABORTED = 0x40,
 };

@@ -22,7 +22,7 @@ static const struct guid remote_instance =
 
 /* ---- capacity -------------------------------------------------------------------------------- */
 
-/* Units look at their disk by themselves with every command; an idle guest is asked to send some. */
+/* Units look at their disk with every command by themselves; an idle guest is asked to send one. */
 static void on_disk_change(void *ctx)
 {
 	struct ctrl *c = ctx;

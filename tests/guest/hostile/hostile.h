@@ -42,7 +42,7 @@
 /* Kinds of storm; the order is that of the names in storm.c. */
 enum storm {
 	STORM_PIO, STORM_MMIO, STORM_MSR, STORM_CPUID, STORM_HVCALL, STORM_INSN, STORM_EXEC,
-	STORM_SMC, STORM_IRQ, N_STORMS
+	STORM_SMC, STORM_IRQ, STORM_VMBUS, N_STORMS
 };
 
 struct tss {
@@ -190,6 +190,7 @@ void storm_insn(struct cpu *c);
 void storm_exec(struct cpu *c);
 void storm_smc(struct cpu *c);
 void storm_irq(struct cpu *c);
+void storm_vmbus(struct cpu *c);
 void hv_setup(void);
 void storm_batch(struct cpu *c);
 _Noreturn void storm_main(struct cpu *c);

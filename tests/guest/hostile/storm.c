@@ -19,6 +19,7 @@ static const struct {
 	[STORM_EXEC] = { "exec", storm_exec },
 	[STORM_SMC] = { "smc", storm_smc },
 	[STORM_IRQ] = { "irq", storm_irq },
+	[STORM_VMBUS] = { "vmbus", storm_vmbus },
 };
 
 const char *storm_name(uint32_t storm)

@@ -157,6 +157,29 @@ case_disk_hot() {
 	disk_clean
 }
 
+# What is behind the disk fails: errors of medium and writes, a controller that dies, late answers.
+case_disk_faults() {
+	local out
+	truncate -s 16M "$CASE_DIR/data.img"
+	cat >"$CASE_DIR/scenario" <<-'EOT'
+	expect host: medium
+	disk-fault disk0 op=read status=read-error blocks=800+8
+	expect host: whole
+	disk-fault disk0 off
+	expect host: no write
+	disk-fault disk0 op=write status=write-fault
+	expect host: writable
+	disk-fault disk0 off
+	expect host: fatal
+	nvme-fault disk0 fatal
+	expect host: slow
+	disk-fault disk0 op=read delay=2000 count=1
+	EOT
+	out=$(hv --timeout 400 --disk "$CASE_DIR/data.img" --scenario "$CASE_DIR/scenario" --stream \
+		--exec "$(guest_script DEV=/dev/sda faults.sh)") || true
+	suite_ran "$out"
+}
+
 # The same data path when the kernel cannot pin the guest's memory: everything is copied.
 case_disk_bounce() {
 	local DISK_SET=KEEL_FORCE_BOUNCE=1
@@ -305,6 +328,7 @@ e2e_storage() {
 	run_case e2e/disk_suite case_disk_suite
 	run_case e2e/disk_bounce case_disk_bounce
 	run_case e2e/disk_hot case_disk_hot
+	run_case e2e/disk_faults case_disk_faults
 	run_case e2e/disk_crash case_disk_crash
 	run_case e2e/disk_ide_shutdown case_disk_ide_shutdown
 	run_case e2e/powercut case_powercut "$POWERCUTS"

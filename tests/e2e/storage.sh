@@ -182,7 +182,7 @@ case_disk_faults() {
 
 # The same data path when the kernel cannot pin the guest's memory: everything is copied.
 case_disk_bounce() {
-	local DISK_SET=KEEL_FORCE_BOUNCE=1
+	local DISK_SET=mshv_vtl.pin=0
 	new_disk
 	truncate -s 128M "$CASE_DIR/data.img"
 	run_suite --disk "$CASE_DIR/data.img" \

@@ -105,7 +105,7 @@ case_disk_suite() {
 	truncate -s 300M "$CASE_DIR/data.img"
 	truncate -s 64M "$CASE_DIR/nvme.img"
 	run_suite --timeout 580 --disk "$CASE_DIR/data.img,id=data" ${NVME_TO_VTL0:+--disk "$CASE_DIR/nvme.img,as=nvme"} \
-		--exec "$(guest_script DEV=/dev/sdb SCALE="$SCALE" sg3.sh fio.sh filesystems.sh \
+		--exec "$(guest_script 'DEV=$(lun 1)' SCALE="$SCALE" sg3.sh fio.sh filesystems.sh \
 			${NVME_TO_VTL0:+CTRL=nvme0 NS=nvme0n1 nvme.sh} kernel_quiet)"
 	[ "$(disk_counter zero_copy)" -gt 1000 ] || want "requests without a copy"
 	disk_clean
@@ -153,7 +153,7 @@ case_disk_hot() {
 	EOT
 	run_suite --disk "$CASE_DIR/data.img,id=data,size=256M" \
 		--disk "$CASE_DIR/extra.img,id=extra,later,size=32M" \
-		--scenario "$CASE_DIR/scenario" --exec "$(guest_script DEV=/dev/sdb hot.sh)"
+		--scenario "$CASE_DIR/scenario" --exec "$(guest_script 'DEV=$(lun 1)' hot.sh)"
 	disk_clean
 }
 
@@ -186,7 +186,7 @@ case_disk_bounce() {
 	new_disk
 	truncate -s 128M "$CASE_DIR/data.img"
 	run_suite --disk "$CASE_DIR/data.img" \
-		--exec "$(guest_script DEV=/dev/sdb SCALE="$((SCALE / 2))" fio.sh kernel_quiet)"
+		--exec "$(guest_script 'DEV=$(lun 1)' SCALE="$((SCALE / 2))" fio.sh kernel_quiet)"
 	[ "$(disk_counter bounced)" -gt 1000 ] && [ "$(disk_counter zero_copy)" -eq 0 ] || want "copies of all requests"
 	disk_clean
 }
@@ -254,9 +254,10 @@ powercut_wait() {
 powercut_guest() {
 	cat <<-EOT
 	for m in hv_storvsc sd_mod ext4; do modprobe \$m; done
-	until [ -b /dev/sda ] && [ -b /dev/sdb ]; do sleep 0.2; done
-	mkdir /mnt; mount -t ext4 /dev/sdb /mnt && rm -rf /mnt/names-* || exit 1
-	for w in "raw /dev/sda" "file /mnt/log" "names /mnt/names-$1"; do /mnt/powercut \$w $1 & done
+	lun() { for d in /sys/block/sd*; do case \$(readlink -f \$d/device) in *:0:0:\$1) echo /dev/\${d##*/} ;; esac; done; }
+	until [ -b "\$(lun 0)" ] && [ -b "\$(lun 1)" ]; do sleep 0.2; done
+	mkdir /mnt; mount -t ext4 \$(lun 1) /mnt && rm -rf /mnt/names-* || exit 1
+	for w in "raw \$(lun 0)" "file /mnt/log" "names /mnt/names-$1"; do /mnt/powercut \$w $1 & done
 	wait
 	EOT
 }

@@ -15,6 +15,17 @@ limited() {
 	esac
 }
 
+# lun N: the node of the disk that is LUN N of the SCSI controller. Disks are probed side by side, so
+# which of them is sda differs from boot to boot.
+lun() {
+	local disk
+	for disk in /sys/block/sd*; do
+		case $(readlink -f "$disk/device") in
+		*VMBUS*:0:0:"$1") echo "/dev/${disk##*/}" ;;
+		esac
+	done
+}
+
 # check WHAT COMMAND...: it must work.
 check() {
 	local what=$1

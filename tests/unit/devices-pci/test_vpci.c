@@ -169,7 +169,7 @@ static uint32_t ask_version(uint32_t version)
 
 static void expect_relations(bool v2)
 {
-	uint8_t buf[8192];
+	static uint8_t buf[8192];
 	struct vpci_relations2 *m = (void *)buf;
 	uint64_t tx;
 	uint32_t len;
@@ -192,7 +192,7 @@ static void expect_relations(bool v2)
 static void d0_entry(bool v2)
 {
 	const struct vpci_d0_entry m = { .type = VPCI_D0_ENTRY, .window = WINDOW };
-	uint8_t buf[8192];
+	static uint8_t buf[8192];
 	uint64_t tx;
 	uint32_t len;
 
@@ -532,7 +532,7 @@ START_TEST(bad_requests_are_answered)
 	/* and without a wish for an answer there is none */
 	send(junk, sizeof(junk), false);
 	{
-		uint8_t buf[8192];
+		static uint8_t buf[8192];
 		uint64_t tx;
 		uint32_t len;
 
@@ -549,7 +549,7 @@ START_TEST(answers_wait_for_room)
 {
 	const struct vpci_slot_msg req = { VPCI_RESOURCE_REQUIREMENTS, 0 };
 	const struct iovec iov = { (void *)(uintptr_t)&req, sizeof(req) };
-	uint8_t buf[8192];
+	static uint8_t buf[8192];
 	unsigned sent = 0, got = 0;
 	uint64_t tx;
 	uint32_t len;
@@ -603,7 +603,7 @@ END_TEST
 
 START_TEST(eject)
 {
-	uint8_t buf[8192];
+	static uint8_t buf[8192];
 	const struct vmguest_msg *m;
 	uint64_t tx;
 	uint32_t len;

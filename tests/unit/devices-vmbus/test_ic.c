@@ -196,7 +196,7 @@ END_TEST
 
 START_TEST(negotiation_twice_ends_it)
 {
-	struct msg first;
+	static struct msg first;
 	size_t first_len;
 
 	make_shutdown();

@@ -141,7 +141,7 @@ END_TEST
 
 START_TEST(disks_fit_together)
 {
-	struct disk_opt o[DISK_OPT_MAX + 1];
+	static struct disk_opt o[DISK_OPT_MAX + 1];
 
 	for (unsigned i = 0; i <= DISK_OPT_MAX; i++) {
 		ck_assert_int_eq(disk_opt_parse("f", i, &o[i], why, sizeof(why)), 0);

@@ -166,7 +166,7 @@ END_TEST
 
 START_TEST(devices_come_and_go)
 {
-	struct dev more[PCI_HOST_MAX] = { 0 };
+	static struct dev more[PCI_HOST_MAX];
 	uint64_t val;
 
 	setup();

@@ -261,6 +261,9 @@ static void put_vmbus(struct aml *a, const struct acpi_cfg *cfg)
 	aml_name_string(a, "_HID", "VMBus");
 	aml_name_integer(a, "_UID", 0);
 	aml_name_integer(a, "_STA", 0xf);
+	/* It has none of its own, but Linux gives up on the parent's windows when it cannot ask. */
+	aml_crs_open(a);
+	aml_crs_close(a);
 	aml_close(a);
 	aml_close(a);
 }

@@ -129,7 +129,7 @@ case_disk_crash() {
 	disk_clean
 	[ "$(debugfs -R 'ls -p /root' "$DISK$E2FS_OFFSET" 2>/dev/null | grep -c '/flushed-[0-9]*/')" -eq 50 ] ||
 		want "all that was flushed before the reset"
-	out=$(disk_hv --exec 'ls /root | grep -c flushed; systemctl is-system-running --wait; systemctl reboot; sleep 60' \
+	out=$(disk_hv --exec 'ls /root | grep -c flushed; systemctl is-system-running --wait; systemctl reboot 2>/dev/null; sleep 60' \
 		2>"$CASE_DIR/stderr") || { cat "$CASE_DIR/stderr"; want "status 0"; }
 	grep -q 'guest restarts: 1' "$CASE_DIR/stderr" || want "a reboot by systemd"
 	[ "$out" = $'50\nrunning' ] || want "a content system with all files, got: $out"

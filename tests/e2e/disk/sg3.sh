@@ -80,7 +80,7 @@ if sg_persist --in --report-capabilities "$DEV" >"$LOG" 2>&1; then
 	# The guest's kernel calls a reservation conflict a transport error, which sg_persist passes over.
 	head -c 24 /dev/zero >/run/other-key
 	refused 'PR: release with another key' sg_raw -s 24 -i /run/other-key "$DEV" 5f 02 01 0 0 0 0 0 18 0
-	says 'Reservation conflict'
+	says 'Reservation [Cc]onflict'
 	check 'PR: release' sg_persist --out --release --param-rk=0x6b65656c --prout-type=1 "$DEV"
 	check 'PR: clear' sg_persist --out --clear --param-rk=0x6b65656c "$DEV"
 	check 'PR: no keys' sg_persist --in --read-keys "$DEV"

@@ -7,6 +7,7 @@
 #include "vmbus_proto.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -97,7 +98,10 @@ static void on_bell(void *ctx, uint32_t chan_id, struct loop *loop, struct loop_
 	struct sg_chan *c = by_id(ctx, chan_id);
 
 	BUG_ON(!c);
+	/* Nobody may post the old work to the new loop, or to none. */
 	atomic_store(&c->bell_work, NULL);
+	while (atomic_load(&c->bell_looks))
+		(void)sched_yield();
 	atomic_store(&c->bell_loop, loop);
 	atomic_store(&c->bell_work, work);
 }
@@ -431,11 +435,14 @@ bool sg_send_raw(struct sg *g, struct sg_chan *c, uint16_t flags, uint64_t txid,
 
 void sg_signal(struct sg *g, struct sg_chan *c)
 {
-	struct loop_work *work = atomic_load(&c->bell_work);
+	struct loop_work *work;
 
 	c->signals++;
+	atomic_fetch_add(&c->bell_looks, 1);
+	work = atomic_load(&c->bell_work);
 	if (work)
 		loop_post(atomic_load(&c->bell_loop), work);
+	atomic_fetch_sub(&c->bell_looks, 1);
 }
 
 void sg_commit(struct sg *g, struct sg_chan *c)

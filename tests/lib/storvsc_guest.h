@@ -47,6 +47,7 @@ struct sg_chan {
 	/* ops->bell */
 	struct loop *_Atomic bell_loop;
 	struct loop_work *_Atomic bell_work;
+	_Atomic unsigned bell_looks; /* signals that read the two above */
 	unsigned signals; /* sent */
 };
 

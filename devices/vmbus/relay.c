@@ -19,6 +19,10 @@
 	(VMBUS_FEAT_GUEST_SIGNAL_PARAMS | VMBUS_FEAT_INTERRUPT_REDIRECTION | \
 	 VMBUS_FEAT_MODIFY_CONNECTION)
 
+/* GPADLs of all channels that the host may hold at once. One that gives none back, and a client
+ * that connects over and over, must not fill our memory. */
+#define MAX_GPADLS 8192u
+
 /* A GPADL the host was told of and has not given back. */
 struct relayed_gpadl {
 	struct list link;
@@ -43,6 +47,7 @@ struct vmbus_relay {
 	struct vmbus_client *client;
 	struct list chans;
 	struct relayed *by_host_id[VMBUS_MAX_CHANNELS];
+	uint32_t n_gpadls; /* of all channels */
 	uint64_t refused;
 };
 
@@ -64,10 +69,23 @@ static struct relayed_gpadl *gpadl_of(struct relayed *c, uint32_t id)
 	return NULL;
 }
 
-static void gpadl_drop(struct relayed_gpadl *g)
+static struct relayed_gpadl *gpadl_add(struct relayed *c, uint32_t id)
+{
+	struct relayed_gpadl *g = c->r->n_gpadls < MAX_GPADLS ? calloc(1, sizeof(*g)) : NULL;
+
+	if (!g)
+		return NULL;
+	g->id = id;
+	list_add_tail(&c->gpadls, &g->link);
+	c->r->n_gpadls++;
+	return g;
+}
+
+static void gpadl_drop(struct relayed *c, struct relayed_gpadl *g)
 {
 	list_del(&g->link);
 	free(g);
+	c->r->n_gpadls--;
 }
 
 static void gpadl_give_back(struct relayed *c, struct relayed_gpadl *g)
@@ -82,13 +100,10 @@ static void on_gpadl(void *ctx, struct vmbus_chan *ch, uint32_t id, uint16_t n_r
 		     const uint64_t *words, uint32_t n_words)
 {
 	struct relayed *c = ctx;
-	struct relayed_gpadl *g = c->rescinded || gpadl_of(c, id) ? NULL : calloc(1, sizeof(*g));
 
 	/* An id that the host still holds from an earlier life of the client cannot be used yet. */
-	if (!g)
+	if (c->rescinded || gpadl_of(c, id) || !gpadl_add(c, id))
 		return vmbus_chan_gpadl_done(ch, id, false);
-	g->id = id;
-	list_add_tail(&c->gpadls, &g->link);
 	vmbus_client_gpadl(c->r->client, c->host_id, id, n_ranges, words, n_words);
 }
 
@@ -113,7 +128,7 @@ static void host_gpadl_created(void *ctx, uint32_t host_id, uint32_t id, bool ok
 	if (!g)
 		return;
 	if (!ok)
-		gpadl_drop(g);
+		gpadl_drop(c, g);
 	vmbus_chan_gpadl_done(c->ch, id, ok);
 }
 
@@ -128,7 +143,7 @@ static void host_gpadl_torndown(void *ctx, uint32_t id)
 
 		if (!g || !g->leaving)
 			continue;
-		gpadl_drop(g);
+		gpadl_drop(c, g);
 		if (c->closing && c->ring == id) {
 			c->closing = false;
 			vmbus_chan_close_done(c->ch);
@@ -210,10 +225,8 @@ static void host_modified(void *ctx, uint32_t host_id, bool ok)
 
 static void forget(struct relayed *c)
 {
-	struct list *l;
-
-	while ((l = list_pop(&c->gpadls)))
-		free(container_of(l, struct relayed_gpadl, link));
+	while (!list_empty(&c->gpadls))
+		gpadl_drop(c, container_of(c->gpadls.next, struct relayed_gpadl, link));
 	c->r->by_host_id[c->host_id] = NULL;
 	list_del(&c->link);
 	free(c);
